@@ -1,0 +1,79 @@
+# `make` alone lists the targets.
+
+VENV := .venv
+NODE_CLIENTS := tests/clients/v10 tests/clients/v11.18 tests/clients/v11
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
+PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input
+
+export PIP_REQUIRE_VIRTUALENV := 1
+
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint bench clean node
+
+help: ## list the targets
+	@awk -F ':.* ## ' '/^[a-z]+:.* ## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.ready ## make .venv: adohub, every plugin, the tools
+
+demo: setup ## a hub, a real task, a live view
+	@$(VENV)/bin/adohub demo
+
+test: setup $(NODE_CLIENTS:%=%/node_modules/.ready) ## run all tests
+	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: setup ## ruff, mypy, and no registry addresses
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	@set -e; for plugin in $(PLUGINS); do echo "mypy $$plugin"; \
+	  (cd $$plugin && $(CURDIR)/$(VENV)/bin/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache .); done
+	@$(no_registry_addresses)
+
+bench: ## the side-by-side table
+	@echo "no benchmarks yet" >&2; exit 2
+
+clean: ## remove what make made
+	rm -rf $(VENV) $(NODE_CLIENTS:%=%/node_modules) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find adohub plugins tests -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# The prerequisite `plugins` is the folder itself: it changes when a plugin comes or goes.
+$(VENV)/.ready: pyproject.toml constraints.txt plugins $(PLUGINS:%=%/pyproject.toml)
+	@$(find_python); \
+	$(VENV)/bin/python -c '' 2>/dev/null || rm -rf $(VENV); \
+	echo "making $(VENV) with $$($$python --version)"; \
+	$$python -m venv $(VENV)
+	@$(PIP) install --constraint constraints.txt hatchling
+	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[dev]' $(PLUGINS:%=--editable ./%)
+	@touch $@
+
+# The first Python that is new enough and can make a virtual environment.
+define find_python
+for python in $(PYTHON) python3 python3.13 python3.12 python3.11 none; do \
+  $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+done; \
+if [ $$python = none ]; then \
+  echo "adohub needs Python 3.11 or newer with venv (on Debian and Ubuntu: python3 and python3-venv)." >&2; \
+  echo "If it is installed under another name: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; \
+  exit 1; \
+fi
+endef
+
+%/node_modules/.ready: %/package.json %/package-lock.json %/.npmrc | node
+	@echo "npm ci in $*"
+	@cd $* && npm ci --loglevel=error --no-audit --no-fund >/dev/null
+	@touch $@
+
+node:
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1 || { \
+	  echo "The tests run real tRPC clients and need Node 20 or newer with npm. Everything else works without." >&2; exit 1; }
+
+# Whoever installs adohub chooses where packages come from, so no tracked file may.
+define no_registry_addresses
+if ! git rev-parse >/dev/null 2>&1; then echo "no git checkout: tracked files are not looked at" >&2; exit 0; fi; \
+if git grep -nIE 'pypi[.]org|pythonhosted[.]org|registry[.](npmjs|yarnpkg)[.]|npmmirror[.]com|npmjs[.]org'; then \
+  echo "these files name a package registry" >&2; exit 1; fi; \
+if git grep -n '"resolved"' -- '*package-lock.json' '*npm-shrinkwrap.json'; then \
+  echo "these lock files name where packages come from: npm install --omit-lockfile-registry-resolved" >&2; exit 1; fi; \
+if git ls-files | grep -E '(^|/)uv[.]lock$$'; then \
+  echo "uv.lock names a package registry" >&2; exit 1; fi
+endef

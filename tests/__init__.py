@@ -1,0 +1,1 @@
+"""adohub's tests; the folders mirror those of adohub/."""
