@@ -1,0 +1,100 @@
+"""The nouns of the hub, frozen: a draft becomes an event when storage gives it a position."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, cast
+
+import orjson
+from attrs import field, frozen
+
+Replay = Literal["none", "last", "all"]
+"""What a fresh subscription gets first: nothing, the newest event per key, or all that is kept."""
+
+OnGap = Literal["continue", "error"]
+OnSlow = Literal["catch-up", "disconnect", "latest"]
+
+_EVENT_ID = re.compile(r"([0-9a-z]{1,32})-([0-9a-f]{16})")
+
+
+def now() -> datetime:
+    """The current time, UTC."""
+    return datetime.now(UTC)
+
+
+def timestamp(moment: datetime) -> str:
+    """`moment` as the wire has it: UTC, ISO 8601, milliseconds and `Z`. A naive `moment` is taken as UTC."""
+    utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+
+
+@frozen(order=True)
+class Position:
+    """A place in the one order of events: the `offset`-th event of the storage's `epoch`.
+
+    Offsets compare only within one epoch: an engine begins a new epoch whenever it cannot vouch for what it
+    held before. `str()` is the event id that clients hold and send back as `lastEventId`; it is opaque to
+    them, and of fixed width, so that ids of an epoch also sort as text.
+    """
+
+    epoch: str
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.offset:016x}"
+
+    @staticmethod
+    def parse(event_id: str) -> Position | None:
+        """The position that `event_id` names, or None if this text was never one of ours."""
+        match = _EVENT_ID.fullmatch(event_id)
+        return Position(match[1], int(match[2], 16)) if match else None
+
+
+@frozen
+class Draft:
+    """A valid event that storage does not hold yet. `body` is the payload's JSON, in wire form."""
+
+    topic: str
+    key: str | None
+    body: bytes = field(repr=False)
+    timestamp: str
+    author: str = ""
+    idempotency_key: str | None = None
+
+
+@frozen
+class Event:
+    """One immutable fact, kept by storage at `position`. `body` is the payload's JSON, in wire form."""
+
+    position: Position
+    topic: str
+    key: str | None
+    body: bytes = field(repr=False)
+    timestamp: str
+
+    @property
+    def id(self) -> str:
+        """The event id on the wire."""
+        return str(self.position)
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """The payload in wire form, decoded afresh at each access."""
+        return cast("Mapping[str, Any]", orjson.loads(self.body))
+
+
+def texts(values: Iterable[str]) -> tuple[str, ...]:
+    """`values` as a tuple. Raises ValueError for a single text, which is iterable but never meant."""
+    if isinstance(values, str):
+        raise ValueError(f"expected a list of texts, got the text {values!r}")
+    return tuple(values)
+
+
+@frozen
+class Principal:
+    """Who a connection is: a `name` for logs and events, and `roles` that `[auth.roles]` gives rights to."""
+
+    name: str
+    roles: Sequence[str] = field(default=(), converter=texts)

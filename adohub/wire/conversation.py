@@ -1,0 +1,245 @@
+"""One peer's ledger: what it may say when, and which of its subscription ids are open.
+
+A connection's life, and what each incoming message leads to:
+
+    phase      first message       a request                 PING
+    greeting   Authenticate        (is taken as params)      PONG
+    open       -                   Call / Open / Cancel      PONG
+    refused    -                   the refusal, by its id    PONG
+
+A subscription's life, by the ledger's verbs:
+
+    (none) --admit--> opening --started--> live --finished/failed--> (none)
+                      opening --failed----------------------------> (none)
+                      opening or live --the peer's stop-----------> (none)
+
+Any other step raises `LedgerError`: it is the hub's bug, never the peer's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum, auto
+
+from attrs import frozen
+
+from adohub.errors import PeerError
+from adohub.wire.decode import PING_TEXT, PONG_TEXT, Malformed, decode, decode_params
+from adohub.wire.messages import (
+    Failure,
+    Outgoing,
+    Params,
+    Ping,
+    Pong,
+    Request,
+    RequestId,
+    Started,
+    Stop,
+    Stopped,
+    Tag,
+)
+
+_NO_TAG = Tag(None)
+
+
+class LedgerError(RuntimeError):
+    """The hub tried to say something that this conversation does not allow now."""
+
+
+@frozen
+class Answer:
+    """Send this, now."""
+
+    message: Outgoing
+
+
+@frozen
+class Authenticate:
+    """The peer has shown its connection params: decide, then call `accepted` or `refused`."""
+
+    params: Params
+
+
+@frozen
+class Call:
+    """Run this query or mutation and answer it."""
+
+    request: Request
+
+
+@frozen
+class Open:
+    """Open this subscription; its id is admitted and `opening`."""
+
+    request: Request
+
+
+@frozen
+class Cancel:
+    """The peer ended this subscription: clean up, then send `stopped`."""
+
+    tag: Tag
+
+
+Step = Answer | Authenticate | Call | Open | Cancel
+
+
+class _Phase(Enum):
+    GREETING = auto()
+    AUTHENTICATING = auto()
+    OPEN = auto()
+    REFUSED = auto()
+
+
+class _State(Enum):
+    OPENING = auto()
+    LIVE = auto()
+
+
+class Conversation:
+    """What one connection has said and been told. No I/O: steps come out, the caller takes them.
+
+    `expects_params`: the URL said `connectionParams=1`. `max_subscriptions`: open at one time.
+    """
+
+    __slots__ = ("_max_subscriptions", "_phase", "_refusal", "_subscriptions", "speaks_v11")
+
+    def __init__(self, *, expects_params: bool, max_subscriptions: int) -> None:
+        self._phase = _Phase.GREETING if expects_params else _Phase.OPEN
+        self._max_subscriptions = max_subscriptions
+        self._subscriptions: dict[RequestId, tuple[Tag, _State]] = {}
+        self._refusal: PeerError | None = None
+        self.speaks_v11 = expects_params
+        """Whether the peer has shown itself a v11 client, which understands a text PING."""
+
+    @property
+    def open_subscriptions(self) -> int:
+        """How many ids are opening or live."""
+        return len(self._subscriptions)
+
+    # ── what the peer says ───────────────────────────────────────────────────────────────────────────
+
+    def receive(self, frame: str | bytes) -> Iterator[Step]:
+        """The steps that one WebSocket message leads to, in order. Never raises for what a peer sends."""
+        if self._phase is _Phase.GREETING and frame not in (PING_TEXT, PONG_TEXT):
+            yield from self._greet(frame)
+            return
+        try:
+            messages = decode(frame)
+        except Malformed as error:
+            yield Answer(_failure(_NO_TAG, error))
+            return
+        for message in messages:
+            if isinstance(message, Ping):
+                self.speaks_v11 = True
+                yield Answer(Pong())
+            elif isinstance(message, Stop):
+                yield from self._stop(message)
+            elif isinstance(message, Request):
+                yield from self._request(message)
+
+    def _greet(self, frame: str | bytes) -> Iterator[Step]:
+        try:
+            params = decode_params(frame)
+        except Malformed as error:
+            yield from self.refused(error)
+            return
+        self._phase = _Phase.AUTHENTICATING
+        yield Authenticate(params)
+
+    def _stop(self, message: Stop) -> Iterator[Step]:
+        if message.tag.id is None:
+            yield Answer(_failure(message.tag, Malformed("`id` is required")))
+        elif entry := self._subscriptions.pop(message.tag.id, None):
+            yield Cancel(entry[0])
+
+    def _request(self, request: Request) -> Iterator[Step]:
+        if request.last_event_id is not None:
+            self.speaks_v11 = True
+        try:
+            self._admit(request)
+        except Malformed as error:
+            yield Answer(_failure(request.tag, error))
+        except PeerError as error:
+            yield Answer(_failure(request.tag, error, request.path))
+        else:
+            yield Open(request) if request.kind == "subscription" else Call(request)
+
+    def _admit(self, request: Request) -> None:
+        request_id = request.tag.id
+        if request_id is None:
+            raise Malformed("`id` is required")
+        if self._refusal is not None:
+            raise PeerError(self._refusal.code, self._refusal.message)
+        if request.kind != "subscription":
+            return
+        if request_id in self._subscriptions:
+            raise PeerError("BAD_REQUEST", f"Duplicate id {request_id}")
+        if len(self._subscriptions) >= self._max_subscriptions:
+            raise PeerError(
+                "TOO_MANY_REQUESTS",
+                f"this connection has {self._max_subscriptions} subscriptions open, which is its limit",
+            )
+        self._subscriptions[request_id] = (request.tag, _State.OPENING)
+
+    # ── what the hub decides ─────────────────────────────────────────────────────────────────────────
+
+    def accepted(self) -> None:
+        """The peer's params are good: requests may follow."""
+        if self._phase is not _Phase.AUTHENTICATING:
+            raise LedgerError(f"accepted while {self._phase.name}")
+        self._phase = _Phase.OPEN
+
+    def refused(self, error: PeerError) -> Iterator[Answer]:
+        """The peer is refused: say so under id null, and answer each later request by its id."""
+        if self._phase not in (_Phase.GREETING, _Phase.AUTHENTICATING):
+            raise LedgerError(f"refused while {self._phase.name}")
+        self._phase = _Phase.REFUSED
+        self._refusal = error
+        yield Answer(_failure(_NO_TAG, error))
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether this peer has been refused and waits only for the close."""
+        return self._phase is _Phase.REFUSED
+
+    def started(self, tag: Tag, *, recovered: bool | None = None) -> Started:
+        """The subscription is open: opening becomes live."""
+        self._expect(tag, _State.OPENING)
+        self._subscriptions[_id_of(tag)] = (tag, _State.LIVE)
+        return Started(tag, recovered)
+
+    def finished(self, tag: Tag) -> Stopped:
+        """The subscription is complete: its id is free again."""
+        self._expect(tag, _State.LIVE)
+        del self._subscriptions[_id_of(tag)]
+        return Stopped(tag)
+
+    def failed(self, tag: Tag, error: PeerError, path: str) -> list[Outgoing]:
+        """The subscription failed: an error, and a `stopped` after it if it was live."""
+        entry = self._subscriptions.pop(_id_of(tag), None)
+        if entry is None:
+            raise LedgerError(f"no subscription has id {tag.id!r}")
+        failure = _failure(tag, error, path)
+        return [failure, Stopped(tag)] if entry[1] is _State.LIVE else [failure]
+
+    def is_open(self, tag: Tag) -> bool:
+        """Whether this very request's subscription is opening or live."""
+        entry = self._subscriptions.get(_id_of(tag))
+        return entry is not None and entry[0] is tag
+
+    def _expect(self, tag: Tag, state: _State) -> None:
+        entry = self._subscriptions.get(_id_of(tag))
+        if entry is None or entry[1] is not state:
+            found = entry[1].name if entry else "not open"
+            raise LedgerError(f"subscription {tag.id!r} is {found}, not {state.name}")
+
+
+def _id_of(tag: Tag) -> RequestId:
+    if tag.id is None:
+        raise LedgerError("a subscription has an id")
+    return tag.id
+
+
+def _failure(tag: Tag, error: PeerError, path: str | None = None) -> Failure:
+    return Failure(tag, error.code, error.message, path, error.data)

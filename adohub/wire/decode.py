@@ -1,0 +1,139 @@
+"""Text from a peer becomes messages, or a `Malformed` that says what is wrong: nothing else comes out.
+
+The checks, their order and their wording follow @trpc/server 11.25 (`parseTRPCMessage`), so that a client
+developer sees the texts already known. One bad element of a batch fails the whole batch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn, cast
+
+import orjson
+
+from adohub.errors import PeerError
+from adohub.wire.messages import ABSENT, Incoming, Params, Ping, Pong, ProcedureKind, Request, Stop, Tag
+
+PING_TEXT = "PING"
+PONG_TEXT = "PONG"
+
+_KINDS = frozenset(("query", "mutation", "subscription"))
+_BINARY_REFUSED = (
+    "this connection speaks JSON in text frames; a binary frame cannot be read. Remove the client's encoder."
+)
+
+
+class Malformed(PeerError):
+    """The peer said something that is no message. Answered with `PARSE_ERROR` under id null."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("PARSE_ERROR", message)
+
+
+def decode(frame: str | bytes) -> list[Incoming]:
+    """The messages in one WebSocket message: usually one, several for a batch, none for `[]`.
+
+    Raises Malformed for anything that is not tRPC. A request with id null is returned as such: refusing it
+    is a matter of that request, not of the frame.
+    """
+    if frame == PING_TEXT:
+        return [Ping()]
+    if frame == PONG_TEXT:
+        return [Pong()]
+    if isinstance(frame, bytes):
+        raise Malformed(_BINARY_REFUSED)
+    value = parse_json(frame)
+    return [_message(element) for element in value] if isinstance(value, list) else [_message(value)]
+
+
+def decode_params(frame: str | bytes) -> Params:
+    """The first message of a connection opened with `?connectionParams=1`. Raises Malformed.
+
+    As in the reference server the `method` in it is not looked at; `data` is null or an object of strings.
+    """
+    try:
+        value = parse_json(frame) if isinstance(frame, str) else None
+    except Malformed:
+        value = None
+    if not isinstance(value, dict):
+        raise Malformed("Malformed TRPCConnectionParamsMessage")
+    data = value.get("data", ABSENT)
+    if data is None:
+        return Params(None)
+    if not isinstance(data, dict) or not all(isinstance(item, str) for item in data.values()):
+        raise Malformed("Invalid connection params shape")
+    return Params(data)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The JSON value in `text`. Raises Malformed with the parser's own words.
+
+    Lone surrogates (half an emoji, cut by a JavaScript `slice`) are legal JSON to every client; they are
+    read as U+FFFD, because UTF-8 cannot carry them on.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return _parse_surrogates(text, str(error))
+
+
+def _parse_surrogates(text: str | bytes, complaint: str) -> Any:
+    if (b"\\u" if isinstance(text, bytes) else "\\u") not in text:  # type: ignore[operator]
+        raise Malformed(complaint)
+    try:
+        whole = json.loads(text, parse_constant=_refuse_constant)
+        repaired = json.dumps(whole, ensure_ascii=False, allow_nan=False)
+        return orjson.loads(repaired.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    except (ValueError, RecursionError) as error:
+        raise Malformed(complaint) from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _message(value: Any) -> Request | Stop:
+    fields = _object(value)
+    tag = Tag(_request_id(fields), _jsonrpc(fields))
+    method = fields.get("method")
+    if method == "subscription.stop":
+        return Stop(tag)
+    if not isinstance(method, str) or method not in _KINDS:
+        raise Malformed("Invalid procedure type")
+    params = _object(fields.get("params"))
+    return Request(
+        tag,
+        cast("ProcedureKind", method),
+        path=_string(params.get("path")),
+        input=params.get("input", ABSENT),
+        last_event_id=_string(params["lastEventId"]) if "lastEventId" in params else None,
+    )
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise Malformed("Not an object")
+    return value
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Malformed("Invalid string")
+    return value
+
+
+def _request_id(fields: Mapping[str, Any]) -> int | float | str | None:
+    value = fields.get("id", ABSENT)
+    if value is None or (isinstance(value, int | float | str) and not isinstance(value, bool)):
+        return value
+    raise Malformed("Invalid request id")
+
+
+def _jsonrpc(fields: Mapping[str, Any]) -> bool:
+    value = fields.get("jsonrpc", ABSENT)
+    if value is ABSENT:
+        return False
+    if value != "2.0":
+        raise Malformed("Must be JSONRPC 2.0")
+    return True

@@ -1,0 +1,116 @@
+"""Messages become JSON bytes. A subscription's data is built of a prefix per cohort and a body per event.
+
+`{"id":1,"result":{"type":"data","data":` + `PAYLOAD,"id":"EVENT"}}`: the first half is the same for every
+event of a subscription, the second the same for every subscription of one view, so each is made once.
+Events carry `result.id` beside the plain payload: @trpc/client 11 stores it and sends it back as
+`lastEventId`, and hands the application the payload alone.
+"""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+import orjson
+from attrs import frozen
+
+from adohub.model import Event
+from adohub.wire.codes import CODES
+from adohub.wire.messages import Data, Failure, Outgoing, Ping, Pong, Reconnect, Started, Stopped, Tag
+
+_RECOVERED = {
+    None: b'"result":{"type":"started"}}',
+    True: b'"result":{"type":"started","recovered":true}}',
+    False: b'"result":{"type":"started","recovered":false}}',
+}
+
+
+@frozen
+class View:
+    """What of an event a subscription shows: the payload or the `whole` event, bare or as `tracked()`."""
+
+    whole: bool = False
+    tracked: bool = False
+
+
+def json_bytes(value: Any) -> bytes:
+    """`value` as JSON. Raises TypeError when it is no JSON (or nested deeper than 254)."""
+    return orjson.dumps(value)
+
+
+@singledispatch
+def encode(message: Outgoing) -> bytes:
+    """The text frame's content for `message`."""
+    raise TypeError(f"not a message: {message!r}")
+
+
+@encode.register
+def _(message: Started) -> bytes:
+    return _opening(message.tag) + _RECOVERED[message.recovered]
+
+
+@encode.register
+def _(message: Data) -> bytes:
+    if message.body is None:
+        return _opening(message.tag) + b'"result":{"type":"data"}}'
+    return data_prefix(message.tag) + message.body + b"}}"
+
+
+@encode.register
+def _(message: Stopped) -> bytes:
+    return _opening(message.tag) + b'"result":{"type":"stopped"}}'
+
+
+@encode.register
+def _(message: Failure) -> bytes:
+    numbers = CODES[message.code]
+    data: dict[str, Any] = {"code": message.code, "httpStatus": numbers.http_status}
+    if message.path is not None:
+        data["path"] = message.path
+    shape = {"message": message.message, "code": numbers.number, "data": data | dict(message.data)}
+    return _opening(message.tag) + b'"error":' + json_bytes(shape) + b"}"
+
+
+@encode.register
+def _(message: Reconnect) -> bytes:
+    return b'{"id":null,"method":"reconnect"}'
+
+
+@encode.register
+def _(message: Ping) -> bytes:
+    return b"PING"
+
+
+@encode.register
+def _(message: Pong) -> bytes:
+    return b"PONG"
+
+
+def data_prefix(tag: Tag) -> bytes:
+    """Everything before the payload in a data message for `tag`."""
+    return _opening(tag) + b'"result":{"type":"data","data":'
+
+
+def data_body(event: Event, view: View) -> bytes:
+    """Everything from the payload on in a data message for `event`; `data_prefix` goes before it."""
+    event_id = json_bytes(event.id)
+    shown = whole_event(event) if view.whole else event.body
+    if view.tracked:
+        shown = b'{"id":' + event_id + b',"data":' + shown + b"}"
+    return shown + b',"id":' + event_id + b"}}"
+
+
+def whole_event(event: Event) -> bytes:
+    """`{id, topic, key, payload, timestamp}` as JSON."""
+    return b'{"id":%b,"topic":%b,"key":%b,"payload":%b,"timestamp":%b}' % (
+        json_bytes(event.id),
+        json_bytes(event.topic),
+        json_bytes(event.key),
+        event.body,
+        json_bytes(event.timestamp),
+    )
+
+
+def _opening(tag: Tag) -> bytes:
+    jsonrpc = b'"jsonrpc":"2.0",' if tag.jsonrpc else b""
+    return b'{"id":' + json_bytes(tag.id) + b"," + jsonrpc
