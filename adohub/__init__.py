@@ -1,0 +1,63 @@
+"""What plugin authors import. Everything else in this package may change without notice."""
+
+from __future__ import annotations
+
+from adohub.errors import AdohubError, Goodbye, PeerError, PluginError, StorageError
+from adohub.model import Draft, Event, Position, Principal, now, timestamp
+from adohub.plugin.contracts import (
+    Authenticator,
+    Authorizer,
+    Call,
+    Channel,
+    Credentials,
+    Hub,
+    Procedure,
+    Publish,
+    PublishRequest,
+    Route,
+    RouteRequest,
+    RouteResponse,
+    Source,
+    Topic,
+)
+from adohub.plugin.hookspecs import hookimpl
+from adohub.plugin.storage import Page, Receipt, Storage, StorageEngine, StorageSettings
+from adohub.topics import Selection, is_pattern
+from adohub.version import __version__
+
+__all__ = [
+    "AdohubError",
+    "Authenticator",
+    "Authorizer",
+    "Call",
+    "Channel",
+    "Credentials",
+    "Draft",
+    "Event",
+    "Goodbye",
+    "Hub",
+    "Page",
+    "PeerError",
+    "PluginError",
+    "Position",
+    "Principal",
+    "Procedure",
+    "Publish",
+    "PublishRequest",
+    "Receipt",
+    "Route",
+    "RouteRequest",
+    "RouteResponse",
+    "Selection",
+    "Source",
+    "Storage",
+    "StorageEngine",
+    "StorageError",
+    "StorageSettings",
+    "Topic",
+    "__version__",
+    "hookimpl",
+    "is_pattern",
+    "now",
+    "timestamp",
+]

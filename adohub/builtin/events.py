@@ -1,0 +1,120 @@
+"""`events.*` and `stream.onEvent`: publish anything declared, look back, watch by pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from attrs import Attribute, field, frozen
+
+from adohub import Call, Channel, Procedure, PublishRequest, Selection, hookimpl, is_pattern
+
+DEFAULT_HISTORY_EVENTS = 100
+MAX_PATTERNS = 64
+MAX_EVENTS_AT_ONCE = 10_000
+
+
+def _patterns(instance: object, attribute: Attribute[Any], value: Sequence[str]) -> None:
+    if not 0 < len(value) <= MAX_PATTERNS:
+        raise ValueError(f"expected 1 to {MAX_PATTERNS} patterns")
+    for pattern in value:
+        if not is_pattern(pattern):
+            raise ValueError(f'"{pattern[:80]}" is no topic pattern (like "task.*" or "agent.**")')
+
+
+def _few_enough(instance: object, attribute: Attribute[Any], value: Sequence[object]) -> None:
+    if not 0 < len(value) <= MAX_EVENTS_AT_ONCE:
+        raise ValueError(f"expected 1 to {MAX_EVENTS_AT_ONCE} events")
+
+
+@frozen
+class PublishInput:
+    """One event."""
+
+    topic: str
+    payload: Any
+    idempotency_key: str | None = None
+
+
+@frozen
+class PublishManyInput:
+    """Several events, kept all or none."""
+
+    events: Sequence[PublishInput] = field(validator=_few_enough)
+
+
+@frozen
+class EventsInput:
+    """Which events: of topics that match any of the patterns, and of this key if one is given."""
+
+    topics: Sequence[str] = field(validator=_patterns)
+    key: str | None = None
+
+
+@frozen
+class HistoryInput:
+    """Which events, after which event id, and at most how many."""
+
+    topics: Sequence[str] = field(validator=_patterns)
+    key: str | None = None
+    after: str | None = None
+    limit: int = DEFAULT_HISTORY_EVENTS
+
+
+def _request(event: PublishInput) -> PublishRequest:
+    return PublishRequest(event.topic, event.payload, event.idempotency_key)
+
+
+def publish(input: PublishInput, call: Call) -> Awaitable[Any]:
+    """Answers `{id, timestamp}` once storage holds the event."""
+    submission = call.hub.submit(call.principal, [_request(input)])
+
+    async def answer() -> Any:
+        [receipt] = await submission
+        return {"id": str(receipt.position), "timestamp": receipt.timestamp}
+
+    return answer()
+
+
+def publish_many(input: PublishManyInput, call: Call) -> Awaitable[Any]:
+    """Answers `{ids}` once storage holds them all."""
+    submission = call.hub.submit(call.principal, [_request(event) for event in input.events])
+
+    async def answer() -> Any:
+        return {"ids": [str(receipt.position) for receipt in await submission]}
+
+    return answer()
+
+
+async def history(input: HistoryInput, call: Call) -> Any:
+    """Answers `{events, next}`; `next` is a value for `after`, or null at the end."""
+    selection = Selection(input.topics, key=input.key)
+    page = await call.hub.history(call.principal, selection, input.after, input.limit)
+    events = [
+        {
+            "id": event.id,
+            "topic": event.topic,
+            "key": event.key,
+            "payload": event.payload,
+            "timestamp": event.timestamp,
+        }
+        for event in page.events
+    ]
+    return {"events": events, "next": str(page.reached) if page.more else None}
+
+
+@hookimpl
+def adohub_procedures(config: object) -> list[Procedure]:
+    return [
+        Procedure("events.publish", "mutation", publish, PublishInput),
+        Procedure("events.publishMany", "mutation", publish_many, PublishManyInput),
+        Procedure("events.history", "query", history, HistoryInput),
+    ]
+
+
+@hookimpl
+def adohub_channels(config: object) -> list[Channel]:
+    def select(input: EventsInput) -> Selection:
+        return Selection(input.topics, key=input.key)
+
+    return [Channel("stream.onEvent", input=EventsInput, select=select, whole=True)]

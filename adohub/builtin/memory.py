@@ -1,0 +1,185 @@
+"""The `memory` storage engine: everything in this process, gone with it.
+
+Every start is a new epoch, so that ids of an earlier run are known for what they are. Events are found by
+offset without a search, and by (topic, key) through an index; the newest of each (topic, key) outlives the
+limits of history.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from bisect import bisect_right
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from heapq import merge
+from itertools import islice
+from typing import Any
+
+import trio
+
+from adohub import (
+    Draft,
+    Event,
+    Page,
+    Position,
+    Receipt,
+    Selection,
+    Storage,
+    StorageEngine,
+    StorageSettings,
+    hookimpl,
+)
+
+BATCH_EVENTS = 1024
+"""The most events that one batch of `follow` holds."""
+
+SCAN_EVENTS = 4096
+"""The most events that one `read` looks at, so that no other task waits long for it."""
+
+TRIM_SLACK = 256
+"""How many events beyond the limits may still take up memory."""
+
+_Author = tuple[str, str]
+
+
+class MemoryStorage:
+    """See `adohub.Storage`. `clock` gives seconds; it dates events for `max_age_s` and idempotency keys."""
+
+    def __init__(self, settings: StorageSettings, clock: Any = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._epoch = f"{int(time.time()):08x}{secrets.token_hex(2)}"
+        self._events: list[Event] = []
+        self._arrived_at: list[float] = []
+        self._base_offset = self._first_offset = 1
+        self._by_key: dict[tuple[str, str | None], deque[Event]] = {}
+        self._latest: OrderedDict[tuple[str, str | None], Event] = OrderedDict()
+        self._repeats: OrderedDict[_Author, tuple[float, Receipt]] = OrderedDict()
+        self._arrival = trio.Event()
+
+    # ── append ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def append(self, drafts: Sequence[Draft]) -> Sequence[Receipt]:
+        await trio.lowlevel.checkpoint()
+        moment = self._clock()
+        self._forget_repeats(moment)
+        receipts = [self._keep(draft, moment) for draft in drafts]
+        self._trim(moment)
+        self._arrival.set()
+        self._arrival = trio.Event()
+        return receipts
+
+    def _keep(self, draft: Draft, moment: float) -> Receipt:
+        author = (draft.author, draft.idempotency_key or "")
+        if draft.idempotency_key and author in self._repeats:
+            first = self._repeats[author][1]
+            return Receipt(first.position, first.timestamp, repeated=True)
+        position = Position(self._epoch, self._base_offset + len(self._events))
+        event = Event(position, draft.topic, draft.key, draft.body, draft.timestamp)
+        self._events.append(event)
+        self._arrived_at.append(moment)
+        self._by_key.setdefault((event.topic, event.key), deque()).append(event)
+        self._latest[event.topic, event.key] = event
+        self._latest.move_to_end((event.topic, event.key))
+        receipt = Receipt(position, event.timestamp)
+        if draft.idempotency_key:
+            self._repeats[author] = (moment, receipt)
+        return receipt
+
+    def _forget_repeats(self, moment: float) -> None:
+        oldest = moment - self._settings.idempotency_window_s
+        while self._repeats:
+            author, (seen_at, _) = next(iter(self._repeats.items()))
+            if seen_at >= oldest and len(self._repeats) <= self._settings.max_events:
+                return
+            del self._repeats[author]
+
+    def _trim(self, moment: float) -> None:
+        """Let go of what is beyond the limits; the list itself is shortened only now and then."""
+        kept_from = self._first_offset - self._base_offset
+        excess = len(self._events) - kept_from - self._settings.max_events
+        expired = bisect_right(self._arrived_at, moment - self._settings.max_age_s, lo=kept_from) - kept_from
+        count = max(excess, expired)
+        if count > 0:
+            for event in self._events[kept_from : kept_from + count]:
+                self._drop_from_index(event)
+            self._first_offset += count
+        if self._first_offset - self._base_offset > TRIM_SLACK:
+            gone = self._first_offset - self._base_offset
+            del self._events[:gone], self._arrived_at[:gone]
+            self._base_offset = self._first_offset
+        while len(self._latest) > self._settings.max_events:
+            self._latest.popitem(last=False)
+
+    def _drop_from_index(self, event: Event) -> None:
+        bucket = self._by_key[event.topic, event.key]
+        bucket.popleft()
+        if not bucket:
+            del self._by_key[event.topic, event.key]
+
+    # ── read ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def follow(self, after: Position) -> AsyncIterator[Sequence[Event]]:
+        while True:
+            batch = self._slice(after, BATCH_EVENTS)
+            if batch:
+                after = batch[-1].position
+                yield batch
+                await trio.lowlevel.checkpoint()
+            else:
+                await self._arrival.wait()
+
+    async def read(self, selection: Selection, after: Position, limit: int) -> Page:
+        await trio.lowlevel.checkpoint()
+        self._trim(self._clock())
+        indexed = selection.is_exact and selection.key is not None
+        candidates, reached = self._of_key(selection, after) if indexed else self._scan(after)
+        chosen = list(islice(filter(selection.chooses, candidates), limit))
+        end = chosen[-1].position if len(chosen) == limit else max(after, reached)
+        return Page(chosen, end, more=end < self.head())
+
+    def _of_key(self, selection: Selection, after: Position) -> tuple[Iterable[Event], Position]:
+        buckets = [
+            self._after(self._by_key.get((topic, selection.key), ()), after) for topic in selection.topics
+        ]
+        return merge(*buckets, key=lambda event: event.position.offset), self.head()
+
+    @staticmethod
+    def _after(bucket: Iterable[Event], after: Position) -> Iterator[Event]:
+        return (event for event in bucket if event.position.offset > after.offset)
+
+    def _scan(self, after: Position) -> tuple[Iterable[Event], Position]:
+        window = self._slice(after, SCAN_EVENTS)
+        return window, window[-1].position if window else after
+
+    def _slice(self, after: Position, count: int) -> Sequence[Event]:
+        start = max(after.offset + 1, self._first_offset) - self._base_offset
+        return self._events[start : start + count]
+
+    async def latest(self, selection: Selection) -> Sequence[Event]:
+        await trio.lowlevel.checkpoint()
+        if selection.is_exact and selection.key is not None:
+            found = (self._latest.get((topic, selection.key)) for topic in selection.topics)
+            events: Iterable[Event] = (event for event in found if event is not None)
+        else:
+            events = self._latest.values()
+        return sorted(filter(selection.chooses, events), key=lambda event: event.position.offset)
+
+    def head(self) -> Position:
+        return Position(self._epoch, self._base_offset + len(self._events) - 1)
+
+    def tail(self) -> Position:
+        return Position(self._epoch, self._first_offset - 1)
+
+
+@asynccontextmanager
+async def open_memory(settings: StorageSettings) -> AsyncIterator[Storage]:
+    """A fresh memory storage."""
+    yield MemoryStorage(settings)
+
+
+@hookimpl
+def adohub_storage_engines(config: object) -> list[StorageEngine]:
+    return [StorageEngine("memory", open_memory)]

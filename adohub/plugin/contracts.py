@@ -1,0 +1,268 @@
+"""What a plugin may give the hub: frozen values that hooks return once, at start, and the hub then runs.
+
+A contract checks itself when it is made and raises ValueError, in words for its author; the loader names
+the plugin.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol, get_args
+
+import attrs
+from attrs import field, frozen
+
+from adohub.model import OnGap, OnSlow, Principal, Replay, texts
+from adohub.plugin.storage import Page, Receipt
+from adohub.topics import Selection, is_pattern, is_topic
+
+_PATH = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+")
+_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _check(right: bool, complaint: str) -> None:
+    if not right:
+        raise ValueError(complaint)
+
+
+@frozen
+class Topic:
+    """A kind of event: its `name`, the attrs class of its payload, and its key field by wire name.
+
+    `type` None means any JSON object. `key` None means that events of this topic have no key. A payload
+    class with a datetime field named `timestamp` gives the event's timestamp.
+    """
+
+    name: str
+    type: type[Any] | None = None
+    key: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        _check(is_topic(self.name), f"{self.name!r} is no topic name (dotted lower-case segments)")
+        _check(
+            self.type is None or attrs.has(self.type), f"topic {self.name}: {self.type!r} is no attrs class"
+        )
+        _check(self.key is None or bool(_FIELD.fullmatch(self.key)), f"topic {self.name}: key {self.key!r}")
+
+
+@frozen
+class Channel:
+    """A subscription procedure.
+
+    `path` is what clients subscribe to; `topics` what it carries (patterns); `key` the input field, by wire
+    name and required, that chooses the events' key; `where` further optional input fields, each equal to a
+    payload field of that name. `replay` is what a fresh subscription gets first unless its input says
+    otherwise. An event of `completes_on` with the same key ends it; `on_gap` decides about a resume position
+    that storage no longer holds, `on_slow` about a client that does not keep up. `tracked` is the path of
+    its twin whose data is `{id, data}`; a `stream.*` channel has one without asking.
+
+    `select` replaces `topics`, `key` and `where` for a channel whose input says more: it gets an instance
+    of the attrs class `input` and returns the Selection. `whole` shows events whole: `{id, topic, key,
+    payload, timestamp}`.
+    """
+
+    path: str
+    topics: Sequence[str] = field(default=(), converter=texts)
+    key: str | None = None
+    replay: Replay = "none"
+    completes_on: str | None = None
+    on_gap: OnGap = "continue"
+    on_slow: OnSlow = "catch-up"
+    tracked: str | None = None
+    where: Sequence[str] = field(default=(), converter=texts)
+    input: type[Any] | None = None
+    select: Callable[[Any], Selection] | None = None
+    whole: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        _check_path(self.path)
+        if self.tracked is not None:
+            _check_path(self.tracked)
+        wrong = [pattern for pattern in self.topics if not is_pattern(pattern)]
+        _check(not wrong, f"channel {self.path}: {wrong} are no topic patterns")
+        _check(bool(self.topics) or self.select is not None, f"channel {self.path}: carries no topics")
+        _check(
+            (self.select is None) == (self.input is None),
+            f"channel {self.path}: input and select go together",
+        )
+        _check(self.completes_on is None or is_topic(self.completes_on), f"channel {self.path}: completes_on")
+        for name, value, choices in (
+            ("replay", self.replay, get_args(Replay)),
+            ("on_gap", self.on_gap, get_args(OnGap)),
+            ("on_slow", self.on_slow, get_args(OnSlow)),
+        ):
+            _check(
+                value in choices, f"channel {self.path}: {name} is {value!r}, not one of {', '.join(choices)}"
+            )
+
+    @property
+    def tracked_path(self) -> str | None:
+        """Where its tracked twin is, if it has one."""
+        if self.tracked is None and self.path.startswith("stream."):
+            return "tracked." + self.path.removeprefix("stream.")
+        return self.tracked
+
+
+class Publish(Protocol):
+    """How a source publishes: `await publish(topic, payload)` returns the event id once storage holds it.
+
+    `payload` is an instance of the topic's class, or a mapping in wire form. Raises PeerError for an event
+    that the topic does not allow, StorageError when it cannot be kept.
+    """
+
+    async def __call__(self, topic: str, payload: object, /) -> str: ...
+
+
+@frozen
+class Source:
+    """A long-running producer: `run(publish)` is supervised, and restarted with backoff when it raises."""
+
+    name: str
+    run: Callable[[Publish], Awaitable[None]]
+
+
+Credentials = Mapping[str, Any]
+"""What a peer shows: `token`, `headers` (lower-case names), `params`, `address`, `uid`; absent when unknown."""
+
+
+@frozen
+class Authenticator:
+    """Tells who a peer is: a Principal, or None for "not mine". Raises PeerError to refuse outright."""
+
+    name: str
+    authenticate: Callable[[Credentials], Awaitable[Principal | None]]
+
+
+Action = Literal["publish", "subscribe", "state_read", "state_write", "workers", "admin"]
+"""What a principal may be allowed; the resource is a topic, a state key or a verb."""
+
+Authorizer = Callable[[Principal, str, str], "bool | None"]
+"""`(principal, action, resource)`: True allows, False refuses, None leaves it to the next, at last the roles."""
+
+
+class Submission(Protocol):
+    """Drafts on their way to storage; `await submission` gives their receipts, or raises."""
+
+    def __await__(self) -> Any: ...
+
+
+class Hub(Protocol):
+    """What a procedure or a route may ask of the hub."""
+
+    def submit(self, principal: Principal, events: Sequence[PublishRequest]) -> Submission:
+        """Publish all of `events` or none, in this order; awaiting it gives one Receipt each.
+
+        Everything that can be refused is refused in the call itself: PeerError (BAD_REQUEST naming each
+        wrong field by its wire path, FORBIDDEN, SERVICE_UNAVAILABLE when too much waits for storage).
+        """
+        ...
+
+    async def history(
+        self, principal: Principal, selection: Selection, after: str | None, limit: int
+    ) -> Page:
+        """A page of what storage keeps and `principal` may see."""
+        ...
+
+    def health(self) -> Mapping[str, Any]:
+        """`{status, version, instance, uptime}`; `status` is "ok" or "draining", `uptime` in seconds."""
+        ...
+
+    def info(self) -> Mapping[str, Any]:
+        """`{channels, topics, plugins, engine, schemaHash}`."""
+        ...
+
+
+@frozen
+class PublishRequest:
+    """One event to publish. `payload` as in `Publish`; `idempotency_key` makes a repetition harmless."""
+
+    topic: str
+    payload: object
+    idempotency_key: str | None = None
+
+
+@frozen
+class Call:
+    """Who calls a procedure, and the hub it may use."""
+
+    principal: Principal
+    hub: Hub
+
+
+@frozen
+class Procedure:
+    """A query or mutation.
+
+    `run(input, call)` gets an instance of the attrs class `input` (None when it takes none). A plain
+    function runs at once, in the order in which its connection sent the calls, and may return an awaitable
+    for the rest; a coroutine function runs on its own. The result is JSON-ready or an attrs instance.
+    """
+
+    path: str
+    kind: Literal["query", "mutation"]
+    run: Callable[[Any, Call], Any]
+    input: type[Any] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        _check_path(self.path)
+        _check(self.kind in ("query", "mutation"), f"procedure {self.path}: kind {self.kind!r}")
+
+
+@frozen
+class RouteRequest:
+    """One HTTP request to a plugin's route. Header names are lower case."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    hub: Hub
+
+
+@frozen
+class RouteResponse:
+    """What a route answers."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+    headers: Mapping[str, str] = field(factory=dict)
+
+
+@frozen
+class Route:
+    """An HTTP address: `answer(request)` for exactly this method and path."""
+
+    method: str
+    path: str
+    answer: Callable[[RouteRequest], Awaitable[RouteResponse]]
+
+    def __attrs_post_init__(self) -> None:
+        _check(self.path.startswith("/"), f"route {self.path!r} begins with no /")
+
+
+def _check_path(path: str) -> None:
+    _check(bool(_PATH.fullmatch(path)), f"{path!r} is no procedure path (two or more dotted names)")
+
+
+__all__ = [
+    "Action",
+    "Authenticator",
+    "Authorizer",
+    "Call",
+    "Channel",
+    "Credentials",
+    "Hub",
+    "Procedure",
+    "Publish",
+    "PublishRequest",
+    "Receipt",
+    "Route",
+    "RouteRequest",
+    "RouteResponse",
+    "Source",
+    "Submission",
+    "Topic",
+]

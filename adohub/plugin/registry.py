@@ -1,0 +1,113 @@
+"""The frozen sum of what all plugins gave: every topic, channel, procedure … with the plugin it is from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import click
+from attrs import field, frozen
+
+from adohub.plugin.contracts import Authenticator, Authorizer, Channel, Procedure, Route, Source, Topic
+from adohub.plugin.storage import StorageEngine
+
+PluginStatus = Literal["loaded", "failed", "disabled"]
+
+
+@frozen
+class PluginRecord:
+    """One line of `adohub plugins list`."""
+
+    name: str
+    origin: str
+    version: str
+    status: PluginStatus
+    error: str = ""
+    hooks: Sequence[str] = ()
+
+
+@frozen
+class Contribution:
+    """What one plugin gave."""
+
+    plugin: str
+    topics: Sequence[Topic] = ()
+    channels: Sequence[Channel] = ()
+    procedures: Sequence[Procedure] = ()
+    sources: Sequence[Source] = ()
+    authenticators: Sequence[Authenticator] = ()
+    authorizers: Sequence[Authorizer] = ()
+    storage_engines: Sequence[StorageEngine] = ()
+    routes: Sequence[Route] = ()
+    add_commands: Callable[[click.Group], None] | None = None
+
+    def claims(self) -> list[tuple[str, str]]:
+        """The names that only one plugin can hold, as (what, name)."""
+        tracked = [channel.tracked_path for channel in self.channels if channel.tracked_path]
+        return [
+            *(("topic", topic.name) for topic in self.topics),
+            *(("path", channel.path) for channel in self.channels),
+            *(("path", path) for path in tracked),
+            *(("path", procedure.path) for procedure in self.procedures),
+            *(("source", source.name) for source in self.sources),
+            *(("storage engine", engine.name) for engine in self.storage_engines),
+            *(("route", f"{route.method} {route.path}") for route in self.routes),
+        ]
+
+
+@frozen
+class Registry:
+    """All contributions, by name. Made once; the hub looks things up here and never asks pluggy again.
+
+    `subscriptions` maps every subscription path, tracked twins included, to (channel, whether tracked).
+    """
+
+    contributions: Sequence[Contribution] = ()
+    plugins: Sequence[PluginRecord] = ()
+    topics: Mapping[str, Topic] = field(init=False)
+    subscriptions: Mapping[str, tuple[Channel, bool]] = field(init=False)
+    procedures: Mapping[str, Procedure] = field(init=False)
+    storage_engines: Mapping[str, StorageEngine] = field(init=False)
+    routes: Mapping[tuple[str, str], Route] = field(init=False)
+    sources: Sequence[Source] = field(init=False)
+    authenticators: Sequence[Authenticator] = field(init=False)
+    authorizers: Sequence[Authorizer] = field(init=False)
+
+    @topics.default
+    def _(self) -> Mapping[str, Topic]:
+        return {topic.name: topic for each in self.contributions for topic in each.topics}
+
+    @subscriptions.default
+    def _(self) -> Mapping[str, tuple[Channel, bool]]:
+        channels = [channel for each in self.contributions for channel in each.channels]
+        plain = {channel.path: (channel, False) for channel in channels}
+        return plain | {channel.tracked_path: (channel, True) for channel in channels if channel.tracked_path}
+
+    @procedures.default
+    def _(self) -> Mapping[str, Procedure]:
+        return {procedure.path: procedure for each in self.contributions for procedure in each.procedures}
+
+    @storage_engines.default
+    def _(self) -> Mapping[str, StorageEngine]:
+        return {engine.name: engine for each in self.contributions for engine in each.storage_engines}
+
+    @routes.default
+    def _(self) -> Mapping[tuple[str, str], Route]:
+        return {(route.method, route.path): route for each in self.contributions for route in each.routes}
+
+    @sources.default
+    def _(self) -> Sequence[Source]:
+        return tuple(source for each in self.contributions for source in each.sources)
+
+    @authenticators.default
+    def _(self) -> Sequence[Authenticator]:
+        return tuple(one for each in self.contributions for one in each.authenticators)
+
+    @authorizers.default
+    def _(self) -> Sequence[Authorizer]:
+        return tuple(one for each in self.contributions for one in each.authorizers)
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        """The channels by their own path, twins left out."""
+        return {path: channel for path, (channel, tracked) in self.subscriptions.items() if not tracked}
