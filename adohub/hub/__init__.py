@@ -1,0 +1,1 @@
+"""The hub without sockets: drafts in, one order, events out to whoever subscribed."""

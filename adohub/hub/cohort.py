@@ -1,0 +1,129 @@
+"""One frame for everybody whose bytes are equal. FENCED FAST PATH.
+
+Measured reason: framing and sending once per socket delivers 21,000 messages a second to 1,000 subscribers
+where one shared frame delivers over a million. So work is done once per event (`data_body`), once per
+cohort (header and prefix), and per socket only `push` of bytes that are already there.
+
+Invariants: `stage` and `flush` never checkpoint; what is staged is flushed in the same step, so nobody can
+join or leave between; a member is refused or given a whole flush, never part of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from attrs import evolve, field, frozen
+
+from adohub.model import Event, Position
+from adohub.topics import Selection
+from adohub.wire.encode import View, data_body, data_prefix, encode
+from adohub.wire.frame import text_frame, text_header
+from adohub.wire.messages import Stopped, Tag
+
+MAX_REMEMBERED_TOPICS = 256
+"""For how many topics a cohort remembers whether it shows them."""
+
+
+@frozen
+class Interest:
+    """All that makes two subscriptions' bytes equal: what is chosen, how it is shown, under which tag.
+
+    `completes_on`: an event of this topic and of the selection's key ends the subscription.
+    """
+
+    selection: Selection
+    view: View
+    completes_on: str | None
+    tag: Tag
+    reading: Selection = field(init=False, eq=False)
+    """What must be read to serve it: the chosen events and the completing ones."""
+
+    @reading.default
+    def _(self) -> Selection:
+        topics = self.selection.topics
+        if self.completes_on is not None and self.completes_on not in topics:
+            topics = (*topics, self.completes_on)
+        visible = self.selection.visible
+        if visible is not None and self.completes_on is not None:
+            visible = (*visible, self.completes_on)
+        return evolve(self.selection, topics=topics, where=(), visible=visible)
+
+    def completed_by(self, event: Event) -> bool:
+        """Whether `event` ends it."""
+        return event.topic == self.completes_on and self.selection.key in (None, event.key)
+
+
+class Member(Protocol):
+    """A live cursor, as its cohort sees it."""
+
+    def fall_behind(self, position: Position) -> None:
+        """It was refused room: it has been given everything up to `position`, and has left the cohort."""
+        ...
+
+    def complete(self) -> None:
+        """It has been given its last data and `stopped`, and has left the cohort."""
+        ...
+
+
+Push = Callable[[bytes], bool]
+"""Hands a socket some whole frames: False if it has no room, and then nothing was taken."""
+
+Bodies = dict[View, bytes]
+"""One event's `data_body` by view, filled on first use and shared by all cohorts."""
+
+
+class Cohort:
+    """The live subscribers of one interest."""
+
+    __slots__ = ("_completed", "_frames", "_last", "_prefix", "_shown_topics", "interest", "members")
+
+    def __init__(self, interest: Interest) -> None:
+        self.interest = interest
+        self.members: dict[Member, Push] = {}
+        self._prefix = data_prefix(interest.tag)
+        self._frames: list[bytes] = []
+        self._last: Position | None = None
+        self._completed = False
+        self._shown_topics: dict[str, bool] = {}
+
+    def stage(self, event: Event, bodies: Bodies) -> bool:
+        """Frame `event` if it is of interest; True if the cohort now has something to flush.
+
+        An event that two of the selection's patterns match is offered twice, and taken once.
+        """
+        if self._completed or event.position == self._last:
+            return bool(self._frames)
+        self._last = event.position
+        interest = self.interest
+        if self._shows(event):
+            body = bodies.get(interest.view)
+            if body is None:
+                body = bodies[interest.view] = data_body(event, interest.view)
+            self._frames += (text_header(len(self._prefix) + len(body)), self._prefix, body)
+        if interest.completed_by(event):
+            self._frames.append(text_frame(encode(Stopped(interest.tag))))
+            self._completed = True
+        return bool(self._frames)
+
+    def flush(self, before: Position) -> None:
+        """Hand every member what is staged. `before` is the head before this step."""
+        frames = b"".join(self._frames)
+        self._frames.clear()
+        behind = [member for member, push in self.members.items() if not push(frames)]
+        for member in behind:
+            del self.members[member]
+            member.fall_behind(before)
+        if self._completed:
+            members, self.members = self.members, {}
+            for member in members:
+                member.complete()
+
+    def _shows(self, event: Event) -> bool:
+        """Whether the selection chooses `event`, whose key the route has matched already."""
+        shown = self._shown_topics.get(event.topic)
+        if shown is None:
+            if len(self._shown_topics) >= MAX_REMEMBERED_TOPICS:
+                self._shown_topics.clear()
+            shown = self._shown_topics[event.topic] = self.interest.selection.covers(event.topic)
+        return shown and self.interest.selection.admits(event)

@@ -1,0 +1,200 @@
+"""The only caller of storage: takes drafts in, knows how far delivery has come, reads back what was.
+
+Two positions matter. Storage's own head is the newest event it holds; the journal's `head` is the newest
+event that has been delivered. Pages stop at the latter, so whoever has read up to it and joins a cohort in
+the same step has missed nothing and will get nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Generator, Sequence
+from typing import Any
+
+import trio
+from attrs import evolve, frozen
+
+from adohub.errors import PeerError, StorageError
+from adohub.model import Draft, Event, Position
+from adohub.plugin.storage import Page, Receipt, Storage
+from adohub.topics import Selection
+
+INBOX_EVENTS = 65_536
+"""How many drafts may wait for storage; one more is refused with SERVICE_UNAVAILABLE."""
+
+INBOX_BYTES = 64 * 1024 * 1024
+"""How many bytes of payload may wait for storage."""
+
+RECENT_EVENTS = 512
+"""How many delivered events are remembered, so that a cursor's last steps to the head need no storage."""
+
+RECENT_BYTES = 4 * 1024 * 1024
+"""How many bytes of payload the remembered events may have."""
+
+
+class Submission:
+    """Drafts on their way to storage. `await` it for their receipts; raises what storage raised."""
+
+    __slots__ = ("_done", "_error", "_receipts", "drafts")
+
+    def __init__(self, drafts: Sequence[Draft]) -> None:
+        self.drafts = drafts
+        self._done = trio.Event()
+        self._receipts: Sequence[Receipt] = ()
+        self._error: StorageError | None = None
+
+    def succeed(self, receipts: Sequence[Receipt]) -> None:
+        """Storage holds the drafts."""
+        self._receipts = receipts
+        self._done.set()
+
+    def fail(self, error: StorageError) -> None:
+        """Storage does not hold the drafts."""
+        self._error = error
+        self._done.set()
+
+    def __await__(self) -> Generator[Any, Any, Sequence[Receipt]]:
+        return self._outcome().__await__()
+
+    async def _outcome(self) -> Sequence[Receipt]:
+        await self._done.wait()
+        if self._error is not None:
+            raise StorageError(str(self._error)) from self._error
+        return self._receipts
+
+
+@frozen
+class Resumption:
+    """Where a returning subscriber goes on: after `position`; `recovered` unless something was missed."""
+
+    position: Position
+    recovered: bool
+
+
+class Journal:
+    """The one order of events, as this hub sees it."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self.head: Position = storage.head()
+        """The newest delivered event. Moves only in `advance`, in the step that delivers."""
+        self._recent: deque[Event] = deque()
+        self._recent_bytes = 0
+        self._recent_after = self.head
+        self._inbox: list[Submission] = []
+        self._inbox_events = 0
+        self._inbox_bytes = 0
+        self._arrival = trio.Event()
+        self._appending = False
+        self._idle = trio.Event()
+        self._progress = trio.Event()
+
+    # ── in ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def submit(self, drafts: Sequence[Draft]) -> Submission:
+        """Put `drafts` in line for storage, all or none. Raises PeerError when too much is waiting."""
+        size = sum(len(draft.body) for draft in drafts)
+        if self._inbox and (
+            self._inbox_events + len(drafts) > INBOX_EVENTS or self._inbox_bytes + size > INBOX_BYTES
+        ):
+            raise PeerError("SERVICE_UNAVAILABLE", "storage is behind with what was published; try again")
+        submission = Submission(drafts)
+        self._inbox.append(submission)
+        self._inbox_events += len(drafts)
+        self._inbox_bytes += size
+        self._arrival.set()
+        return submission
+
+    async def keep(self) -> None:
+        """The task that appends: whatever has gathered goes to storage as one batch, in arrival order."""
+        while True:
+            await self._arrival.wait()
+            self._arrival = trio.Event()
+            submissions, self._inbox = self._inbox, []
+            self._inbox_events = self._inbox_bytes = 0
+            self._appending = True
+            await self._append(submissions)
+            self._appending = False
+            self._idle.set()
+            self._idle = trio.Event()
+
+    async def flushed(self) -> None:
+        """Wait until everything that has been submitted is in storage, or refused by it."""
+        while self._inbox or self._appending:
+            await self._idle.wait()
+
+    async def _append(self, submissions: Sequence[Submission]) -> None:
+        drafts = [draft for submission in submissions for draft in submission.drafts]
+        try:
+            receipts = await self._storage.append(drafts)
+        except StorageError as error:
+            for submission in submissions:
+                submission.fail(error)
+            return
+        start = 0
+        for submission in submissions:
+            stop = start + len(submission.drafts)
+            submission.succeed(receipts[start:stop])
+            start = stop
+
+    # ── delivery ─────────────────────────────────────────────────────────────────────────────────────
+
+    def follow(self) -> AsyncIterator[Sequence[Event]]:
+        """What the pump delivers: every event after the head, in batches of what has gathered."""
+        return self._storage.follow(self.head)
+
+    def advance(self, batch: Sequence[Event]) -> None:
+        """Move the head over `batch`. The caller delivers it in the same step, with no checkpoint between."""
+        self._recent.extend(batch)
+        self._recent_bytes += sum(len(event.body) for event in batch)
+        while len(self._recent) > RECENT_EVENTS or self._recent_bytes > RECENT_BYTES:
+            forgotten = self._recent.popleft()
+            self._recent_bytes -= len(forgotten.body)
+            self._recent_after = forgotten.position
+        self.head = batch[-1].position
+        self._progress.set()
+        self._progress = trio.Event()
+
+    async def delivered(self, position: Position) -> None:
+        """Wait until the head has reached `position`, which storage holds already."""
+        while self.head < position:
+            await self._progress.wait()
+
+    # ── back ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def locate(self, event_id: str) -> Resumption:
+        """Where a subscriber that has seen `event_id` goes on.
+
+        An id that storage no longer holds, of another epoch, of the future, or that was never an id, is a
+        gap: what is left is replayed from its beginning.
+        """
+        position = Position.parse(event_id)
+        tail, newest = self._storage.tail(), self._storage.head()
+        if position is None or position.epoch != newest.epoch or not tail <= position <= newest:
+            return Resumption(tail, recovered=False)
+        return Resumption(position, recovered=True)
+
+    @property
+    def tail(self) -> Position:
+        """The position just before the oldest event that can be read back."""
+        return self._storage.tail()
+
+    def recent(self, selection: Selection, after: Position) -> Page | None:
+        """The chosen events from `after` to the head out of memory, or None if memory begins later."""
+        if after < self._recent_after or after.epoch != self.head.epoch:
+            return None
+        events = [event for event in self._recent if event.position > after and selection.chooses(event)]
+        return Page(events, self.head)
+
+    async def read(self, selection: Selection, after: Position, limit: int) -> Page:
+        """A page of chosen events after `after`, which ends at the head at the latest."""
+        page = await self._storage.read(selection, after, limit)
+        if page.reached <= self.head:
+            return page
+        events = [event for event in page.events if event.position <= self.head]
+        return evolve(page, events=events, reached=max(after, self.head))
+
+    async def latest(self, selection: Selection) -> Sequence[Event]:
+        """The newest chosen event of each (topic, key), as far as delivered, in order."""
+        events = await self._storage.latest(selection)
+        return [event for event in events if event.position <= self.head]

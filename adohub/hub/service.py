@@ -1,0 +1,131 @@
+"""What procedures, routes and sources may ask of the hub: publish, look back, and what it says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+import trio
+from attrs import evolve
+
+from adohub.errors import PeerError
+from adohub.hub.intake import Intake
+from adohub.hub.journal import Journal, Submission
+from adohub.hub.policy import ALL_RIGHTS, Policy
+from adohub.model import Position, Principal
+from adohub.plugin.contracts import Publish, PublishRequest
+from adohub.plugin.registry import Registry
+from adohub.plugin.storage import Page
+from adohub.structuring import wire_name
+from adohub.topics import Selection
+from adohub.version import __version__
+from adohub.wire.encode import json_bytes
+
+MAX_HISTORY_EVENTS = 1000
+"""The most events that one page of history holds."""
+
+
+class HubService:
+    """The narrow face of the hub (`adohub.plugin.contracts.Hub`). `engine` is the storage engine's name."""
+
+    def __init__(
+        self, registry: Registry, journal: Journal, intake: Intake, policy: Policy, *, engine: str
+    ) -> None:
+        self._registry = registry
+        self._journal = journal
+        self._intake = intake
+        self._policy = policy
+        self._engine = engine
+        self._instance = secrets.token_hex(6)
+        self._started_at = trio.current_time()
+        self._status: Callable[[], str] = lambda: "ok"
+
+    def report_status(self, status: Callable[[], str]) -> None:
+        """Let `status` say what `health()` reports."""
+        self._status = status
+
+    def submit(self, principal: Principal, events: Sequence[PublishRequest]) -> Submission:
+        """Publish all of `events` or none. See `adohub.plugin.contracts.Hub.submit`."""
+        drafts = []
+        for number, event in enumerate(events):
+            try:
+                self._policy.demand(principal, "publish", event.topic)
+                drafts.append(self._intake.draft(event, principal.name))
+            except PeerError as error:
+                if len(events) == 1:
+                    raise
+                raise PeerError(error.code, f"events[{number}]: {error.message}") from error
+        return self._journal.submit(drafts)
+
+    async def history(
+        self, principal: Principal, selection: Selection, after: str | None, limit: int
+    ) -> Page:
+        """A page of at most `limit` events that `principal` may see. See `adohub.plugin.contracts.Hub`.
+
+        `after` is any event id, or the `next` of the page before; None begins with the oldest kept.
+        """
+        visible = self._policy.visible(principal, selection.topics)
+        position = self._journal.locate(after).position if after is not None else self._journal.tail
+        return await self._journal.read(
+            evolve(selection, visible=visible), position, max(1, min(limit, MAX_HISTORY_EVENTS))
+        )
+
+    @property
+    def head(self) -> Position:
+        """The newest event that has been delivered."""
+        return self._journal.head
+
+    def publisher(self, source: str) -> Publish:
+        """What the source of this name publishes with; it may publish anything."""
+        principal = Principal(f"source:{source}", roles=[ALL_RIGHTS])
+
+        async def publish(topic: str, payload: object, /) -> str:
+            receipts = await self.submit(principal, [PublishRequest(topic, payload)])
+            return str(receipts[0].position)
+
+        return publish
+
+    def health(self) -> Mapping[str, Any]:
+        """`{status, version, instance, uptime}`, uptime in seconds."""
+        return {
+            "status": self._status(),
+            "version": __version__,
+            "instance": self._instance,
+            "uptime": round(trio.current_time() - self._started_at, 3),
+        }
+
+    def info(self) -> Mapping[str, Any]:
+        """`{channels, topics, plugins, engine, schemaHash}`."""
+        channels = [
+            {
+                "path": path,
+                "topics": channel.topics,
+                "key": channel.key,
+                "replay": channel.replay,
+                "tracked": tracked,
+            }
+            for path, (channel, tracked) in self._registry.subscriptions.items()
+        ]
+        topics = [
+            {"name": topic.name, "key": topic.key, "fields": _fields(topic.type)}
+            for topic in self._registry.topics.values()
+        ]
+        return {
+            "channels": channels,
+            "topics": topics,
+            "plugins": [
+                {"name": plugin.name, "version": plugin.version, "status": plugin.status}
+                for plugin in self._registry.plugins
+            ],
+            "engine": self._engine,
+            "schemaHash": hashlib.sha256(json_bytes([channels, topics])).hexdigest(),
+        }
+
+
+def _fields(type_: type[Any] | None) -> Mapping[str, str] | None:
+    if type_ is None:
+        return None
+    return {wire_name(each.name): str(each.type) for each in attrs.fields(type_)}
