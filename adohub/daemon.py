@@ -1,0 +1,212 @@
+"""COMPOSITION ROOT: every object is made here; what is opened in order is closed in reverse.
+
+    storage > journal and pump > sources > sessions > listeners
+
+A drain ends them from the right: first no newcomers, then every session sees its goodbye, then what was
+submitted reaches storage, then storage closes.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+import trio
+
+from adohub.config import Config
+from adohub.config import Storage as StorageConfig
+from adohub.errors import ConfigError, Problem
+from adohub.hub.authentication import ANONYMOUS, Authentication
+from adohub.hub.intake import Intake
+from adohub.hub.journal import Journal
+from adohub.hub.policy import Policy
+from adohub.hub.pump import pump
+from adohub.hub.routes import Routes
+from adohub.hub.service import HubService
+from adohub.hub.supervisor import supervise
+from adohub.net.dispatch import Dispatch
+from adohub.net.gate import Gate
+from adohub.net.http import Pages
+from adohub.net.keepalive import Keepalive
+from adohub.net.listener import Listener, Peer, accept, is_loopback, listen_tcp, listen_unix
+from adohub.plugin.registry import Registry
+from adohub.plugin.storage import Storage, StorageEngine, StorageSettings
+
+FLUSH_S = 5.0
+"""How long what has been submitted may take to reach storage at the end, in seconds."""
+
+_log = structlog.get_logger("adohub.daemon")
+
+
+class Daemon:
+    """One hub. `await run()` serves until `stop()` or a signal; `registry` is what the plugins gave."""
+
+    def __init__(self, config: Config, registry: Registry) -> None:
+        self._config = config
+        self._registry = registry
+        self._stopping = trio.Event()
+        self._hurry = trio.Event()
+        self.urls: Sequence[str] = ()
+        """Where it can be reached, once it listens."""
+
+    def stop(self) -> None:
+        """Drain and end. A second call ends the drain at once."""
+        if self._stopping.is_set():
+            self._hurry.set()
+        self._stopping.set()
+
+    async def run(
+        self,
+        *,
+        signals: bool = False,
+        task_status: trio.TaskStatus[Sequence[str]] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve; `task_status.started` gets the URLs once connections are accepted.
+
+        `signals`: SIGTERM and SIGINT stop it. Raises ConfigError for what only shows at start: no such
+        storage engine, an address that cannot be listened on, a public address without authentication.
+        """
+        engine = _engine(self._config, self._registry)
+        self._check_exposure()
+        async with engine.open(_settings(self._config.storage)) as storage:
+            await self._run_on(storage, signals, task_status)
+
+    async def _run_on(
+        self, storage: Storage, signals: bool, task_status: trio.TaskStatus[Sequence[str]]
+    ) -> None:
+        config, registry = self._config, self._registry
+        journal = Journal(storage)
+        routes = Routes()
+        policy = Policy(config.auth.roles, registry.authorizers, registry.topics)
+        intake = Intake(registry.topics, allow_undeclared=config.topics.allow_undeclared)
+        service = HubService(registry, journal, intake, policy, engine=config.storage.engine)
+        dispatch = Dispatch(registry, service, journal, routes, policy)
+        authentication = Authentication(
+            registry.authenticators,
+            allow_anonymous=config.auth.allow_anonymous,
+            trusted=is_loopback(config.server.host),
+        )
+        keepalive = Keepalive(config.keepalive)
+        pages = Pages(registry.routes, service, dispatch.incident)
+        gate = Gate(config.server, config.auth.reject_delay_ms, dispatch, authentication, pages, keepalive)
+        service.report_status(lambda: "draining" if gate.draining else "ok")
+
+        async with trio.open_nursery() as engine_room:
+            engine_room.start_soon(journal.keep)
+            engine_room.start_soon(pump, journal, routes)
+            engine_room.start_soon(keepalive.run)
+            for source in registry.sources:
+                engine_room.start_soon(supervise, source, service.publisher(source.name))
+            if signals:
+                await engine_room.start(self._obey_signals)
+            await self._serve(gate, task_status)
+            with trio.move_on_after(FLUSH_S):
+                await journal.flushed()
+            engine_room.cancel_scope.cancel()
+
+    async def _serve(self, gate: Gate, task_status: trio.TaskStatus[Sequence[str]]) -> None:
+        listeners = await _listen(
+            self._config.server.host, self._config.server.port, self._config.server.unix_socket
+        )
+        try:
+            async with trio.open_nursery() as sessions:
+
+                def serve(connected: socket.socket, peer: Peer) -> None:
+                    sessions.start_soon(gate.serve, connected, peer)
+
+                for listener in listeners:
+                    sessions.start_soon(accept, listener, serve)
+                self.urls = [listener.url for listener in listeners]
+                task_status.started(self.urls)
+                await self._stopping.wait()
+                await self._drain(gate)
+                sessions.cancel_scope.cancel()
+        finally:
+            for listener in listeners:
+                listener.close()
+
+    async def _drain(self, gate: Gate) -> None:
+        _log.info("draining")
+
+        async def hurry(scope: trio.CancelScope) -> None:
+            await self._hurry.wait()
+            scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(hurry, nursery.cancel_scope)
+            await gate.drain(self._config.server.drain_timeout_ms / 1000)
+            nursery.cancel_scope.cancel()
+
+    async def _obey_signals(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
+            task_status.started()
+            async for number in received:
+                if number == signal.SIGHUP:
+                    _log.warning("SIGHUP changes nothing: this version reads its configuration at start only")
+                else:
+                    self.stop()
+
+    def _check_exposure(self) -> None:
+        """Refuse to serve strangers by accident."""
+        config = self._config
+        if is_loopback(config.server.host) or self._registry.authenticators:
+            return
+        if not config.auth.allow_anonymous:
+            raise ConfigError(
+                [
+                    Problem(
+                        "",
+                        "server.host",
+                        f"{config.server.host} can be reached from other machines, and nothing tells who connects."
+                        " Configure [[auth.tokens]], or set auth.allow_anonymous = true, or listen on 127.0.0.1",
+                    )
+                ]
+            )
+        if ANONYMOUS not in config.auth.roles:
+            _log.warning(
+                "anonymous peers may only ask for hub.health; give them rights in [auth.roles.anonymous]"
+            )
+
+
+async def _listen(host: str, port: int, unix_socket: str) -> list[Listener]:
+    listeners = [await listen_tcp(host, port)]
+    if unix_socket:
+        try:
+            listeners.append(listen_unix(Path(unix_socket)))
+        except ConfigError:
+            listeners[0].close()
+            raise
+    return listeners
+
+
+def _engine(config: Config, registry: Registry) -> StorageEngine:
+    name = config.storage.engine
+    engine = registry.storage_engines.get(name)
+    if engine is None:
+        known = ", ".join(f'"{one}"' for one in sorted(registry.storage_engines)) or "none"
+        message = f'no plugin brings the storage engine "{name}"; there is {known}'
+        raise ConfigError([Problem("", "storage.engine", message)])
+    return engine
+
+
+def _settings(config: StorageConfig) -> StorageSettings:
+    return StorageSettings(
+        max_events=config.max_events,
+        max_age_s=config.max_age_s,
+        idempotency_window_s=config.idempotency_window_s,
+        table=config.engines.get(config.engine, {}),
+    )
+
+
+Announce = Callable[[Sequence[str]], None]
+"""Told once where the daemon can be reached."""
+
+
+async def serve(daemon: Daemon, announce: Announce) -> None:
+    """Run `daemon` until it is signalled, telling `announce` once it accepts connections."""
+    async with trio.open_nursery() as nursery:
+        urls = await nursery.start(lambda task_status: daemon.run(signals=True, task_status=task_status))
+        announce(urls)

@@ -1,0 +1,63 @@
+"""How the hub's own log lines look: set once, at start, before anything is logged."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from adohub.config import Logging
+
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+"""syslog's priorities, which journald reads from a line's `<N>`."""
+
+
+def set_up(config: Logging, stream: TextIO = sys.stderr) -> None:
+    """Log to `stream` as `config` says; "auto" is console on a terminal, journal under systemd, else JSON."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            *_processors(_chosen(config.format, stream), stream),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(config.level),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _chosen(format_: str, stream: TextIO) -> str:
+    if format_ != "auto":
+        return format_
+    if stream.isatty():
+        return "console"
+    return "journal" if "JOURNAL_STREAM" in os.environ else "json"
+
+
+def _processors(format_: str, stream: TextIO) -> list[structlog.typing.Processor]:
+    if format_ == "console":
+        stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
+        return [stamp, _console(stream)]
+    if format_ == "journal":
+        return [structlog.processors.format_exc_info, _journal_line]
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    return [stamp, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+
+
+def _console(stream: TextIO) -> structlog.dev.ConsoleRenderer:
+    """Plain tracebacks: the pretty ones show local variables, and with them what must stay secret."""
+    plain = structlog.dev.plain_traceback
+    return structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)
+
+
+def _journal_line(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+    """`<6>what happened key=value`: journald keeps the time itself."""
+    priority = _PRIORITIES.get(event.pop("level", "info"), 6)
+    words = [str(event.pop("event", ""))]
+    trace = event.pop("exception", None)
+    words += [f"{name}={value}" for name, value in event.items()]
+    lines = [" ".join(words), *(trace.splitlines() if trace else [])]
+    return "\n".join(f"<{priority}>{line}" for line in lines)

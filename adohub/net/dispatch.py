@@ -1,0 +1,150 @@
+"""One request, one reply or one cursor. The ONLY place where an exception becomes a tRPC error."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import Any
+
+import attrs
+import structlog
+
+from adohub.errors import Goodbye, PeerError, StorageError
+from adohub.hub.admission import Admission, entrances
+from adohub.hub.cursor import Cursor, Subscriber
+from adohub.hub.journal import Journal, Resumption
+from adohub.hub.policy import Policy
+from adohub.hub.routes import Routes
+from adohub.model import Principal
+from adohub.plugin.contracts import Call, Hub, Procedure
+from adohub.plugin.registry import Registry
+from adohub.structuring import StructureError, wire
+from adohub.wire.encode import encode, json_bytes
+from adohub.wire.messages import ABSENT, Data, Failure, Request
+
+CLOSE_TRY_AGAIN = 1013
+
+_log = structlog.get_logger("adohub.dispatch")
+
+
+class Dispatch:
+    """Runs procedures and opens cursors for any connection."""
+
+    def __init__(
+        self, registry: Registry, hub: Hub, journal: Journal, routes: Routes, policy: Policy
+    ) -> None:
+        self._hub = hub
+        self._journal = journal
+        self._routes = routes
+        self._policy = policy
+        self._procedures = {path: (one, _input_reader(one)) for path, one in registry.procedures.items()}
+        self._entrances = entrances(registry.subscriptions)
+
+    # ── queries and mutations ────────────────────────────────────────────────────────────────────────
+
+    def call(self, request: Request, principal: Principal) -> bytes | Awaitable[bytes]:
+        """The answer to a query or mutation, as the content of a text frame; awaitable if it takes time.
+
+        Whatever the procedure does before its first await has been done when this returns, so that calls
+        made in order begin in order.
+        """
+        try:
+            procedure, read_input = self._procedure(request)
+            result = procedure.run(read_input(request.input), Call(principal, self._hub))
+        except Exception as error:  # noqa: BLE001 - whatever a procedure raises has one answer
+            return self._failure(request, error)
+        return self._finish(request, result) if isawaitable(result) else self._success(request, result)
+
+    async def _finish(self, request: Request, result: Awaitable[Any]) -> bytes:
+        try:
+            return self._success(request, await result)
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._failure(request, error)
+
+    def _procedure(self, request: Request) -> tuple[Procedure, Callable[[Any], Any]]:
+        found = self._procedures.get(request.path)
+        if found is None or found[0].kind != request.kind:
+            raise not_found(request)
+        return found
+
+    def _success(self, request: Request, result: Any) -> bytes:
+        try:
+            body = None if result is None else json_bytes(wire_form(result))
+        except TypeError as error:
+            return self._failure(request, error)
+        return encode(Data(request.tag, body))
+
+    def _failure(self, request: Request, error: Exception) -> bytes:
+        refusal = self.refusal(error, request.path)
+        return encode(Failure(request.tag, refusal.code, refusal.message, request.path, refusal.data))
+
+    # ── subscriptions ────────────────────────────────────────────────────────────────────────────────
+
+    def admit(self, request: Request, principal: Principal) -> tuple[Admission, Resumption | None]:
+        """What a subscription request asks for, and where it goes on if it resumes. Raises PeerError."""
+        entrance = self._entrances.get(request.path)
+        if entrance is None:
+            raise not_found(request)
+        admission = entrance.admit(request, principal, self._policy)
+        if admission.last_event_id is None:
+            return admission, None
+        resumption = self._journal.locate(admission.last_event_id)
+        if not resumption.recovered and admission.channel.on_gap == "error":
+            raise PeerError(
+                "PRECONDITION_FAILED",
+                "events after this lastEventId are no longer kept; subscribe again without it",
+            )
+        return admission, resumption
+
+    def open(self, admission: Admission, resumption: Resumption | None, subscriber: Subscriber) -> Cursor:
+        """Begin to deliver. The subscription's `started` has been sent."""
+        cursor = Cursor(self._journal, self._routes, subscriber, admission.interest, admission.on_slow)
+        if resumption is None:
+            cursor.begin(admission.replay)
+        else:
+            cursor.resume(resumption.position)
+        return cursor
+
+    # ── exceptions ───────────────────────────────────────────────────────────────────────────────────
+
+    def refusal(self, error: Exception, where: str) -> PeerError:
+        """`error` in words for a peer. What was not raised on purpose is logged, and told by incident only."""
+        if isinstance(error, PeerError):
+            return error
+        if isinstance(error, StructureError):
+            return PeerError("BAD_REQUEST", str(error))
+        if isinstance(error, StorageError):
+            _log.warning("storage failed", where=where, error=str(error))
+            return PeerError("SERVICE_UNAVAILABLE", "storage cannot be used just now; try again")
+        return PeerError("INTERNAL_SERVER_ERROR", f"internal fault; incident {self.incident(error, where)}")
+
+    def goodbye(self, error: Exception) -> Goodbye | None:
+        """How a connection ends because a replay met `error`: passing trouble closes it, to be resumed."""
+        if isinstance(error, StorageError):
+            _log.warning("storage failed during a replay", error=str(error))
+            return Goodbye(CLOSE_TRY_AGAIN, "storage cannot be used just now; reconnect to resume")
+        return None
+
+    def incident(self, error: Exception, where: str) -> str:
+        """Log what must not be told, and return the id under which it is in the log."""
+        incident = secrets.token_hex(4)
+        _log.error("internal fault", incident=incident, where=where, exc_info=error)
+        return incident
+
+
+def not_found(request: Request) -> PeerError:
+    """No procedure of this kind at this path; the text is @trpc/server's."""
+    return PeerError("NOT_FOUND", f'No "{request.kind}"-procedure on path "{request.path}"')
+
+
+def wire_form(result: Any) -> Any:
+    """A procedure's result as JSON-ready values."""
+    return wire.unstructure(result) if attrs.has(type(result)) else result
+
+
+def _input_reader(procedure: Procedure) -> Callable[[Any], Any]:
+    if procedure.input is None:
+        return lambda _: None
+    structure = wire.compile(procedure.input)
+    return lambda value: structure({} if value is ABSENT or value is None else value)

@@ -1,0 +1,79 @@
+"""Who does RFC 6455 for a session: handshake, parsing, control frames, closing.
+
+A host reads through the outbox and writes its own frames through it; data frames go to the outbox beside
+it, ready made. The session needs nothing else of it than this interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import trio
+import trio_websocket
+from wsproto.frame_protocol import CloseReason
+
+from adohub.net.outbox import Outbox
+from adohub.wire.frame import clipped_reason
+
+NO_STATUS = 1005
+"""Close without a code, as @trpc/server does after refused connection params."""
+
+
+class PeerGone(Exception):
+    """The WebSocket is over: closed by the peer, or its connection lost."""
+
+
+class Host(Protocol):
+    """One open WebSocket."""
+
+    async def receive(self) -> str | bytes:
+        """The next message. Raises PeerGone."""
+        ...
+
+    async def close(self, code: int, reason: str) -> None:
+        """Say goodbye with this close code and wait for the answer. The caller bounds the wait."""
+        ...
+
+
+class TrioWebsocketHost:
+    """`[server] websocket = "trio-websocket"`: the reference host.
+
+    trio-websocket measures text messages in characters, so bytes are counted here once more.
+    """
+
+    def __init__(self, websocket: trio_websocket.WebSocketConnection, max_message_bytes: int) -> None:
+        self._websocket = websocket
+        self._max_message_bytes = max_message_bytes
+
+    async def receive(self) -> str | bytes:
+        """See `Host`."""
+        try:
+            message = await self._websocket.get_message()
+        except trio_websocket.ConnectionClosed as error:
+            raise PeerGone from error
+        if isinstance(message, str) and self._is_too_long(message):
+            await self.close(1009, f"messages may have {self._max_message_bytes} bytes")
+            raise PeerGone
+        return message
+
+    def _is_too_long(self, message: str) -> bool:
+        return 4 * len(message) > self._max_message_bytes and len(message.encode()) > self._max_message_bytes
+
+    async def close(self, code: int, reason: str) -> None:
+        """See `Host`."""
+        await self._websocket.aclose(
+            CloseReason(code) if code == NO_STATUS else code, clipped_reason(reason) or None
+        )
+
+
+@asynccontextmanager
+async def hosted_by_trio_websocket(outbox: Outbox, max_message_bytes: int) -> AsyncIterator[Host]:
+    """A WebSocket on `outbox`, whose handshake request is about to be read from it."""
+    async with trio.open_nursery() as nursery:
+        request = await trio_websocket.wrap_server_stream(
+            nursery, outbox, max_message_size=max_message_bytes, receive_buffer_size=None
+        )
+        yield TrioWebsocketHost(await request.accept(), max_message_bytes)
+        nursery.cancel_scope.cancel()

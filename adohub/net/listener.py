@@ -1,0 +1,157 @@
+"""Sockets that listen: TCP and unix. Opened here, closed here, and accepted from without ever giving up."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+import struct
+from collections.abc import Callable
+from ipaddress import ip_address
+from pathlib import Path
+
+import structlog
+import trio
+from attrs import frozen
+
+from adohub.errors import ConfigError, Problem
+
+BACKLOG = 4096
+"""How many connections may wait to be accepted."""
+
+PAUSE_S = 0.1
+"""How long accepting rests when the system has no more descriptors or memory, in seconds."""
+
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+_UCRED = struct.Struct("3i")
+
+_log = structlog.get_logger("adohub.listener")
+
+
+@frozen
+class Peer:
+    """Who is at the other end: an address, or the uid of a process on this machine."""
+
+    address: str
+    uid: int | None = None
+
+
+@frozen
+class Listener:
+    """One listening socket, and the address at which users reach it."""
+
+    socket: socket.socket
+    url: str
+    unix_path: Path | None = None
+
+    def close(self) -> None:
+        """Stop listening; a unix socket's file goes with it."""
+        trio.lowlevel.notify_closing(self.socket)
+        self.socket.close()
+        if self.unix_path is not None:
+            self.unix_path.unlink(missing_ok=True)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on `host`."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def listen_tcp(host: str, port: int) -> Listener:
+    """Listen on `host` and `port` (0: a free one). Raises ConfigError when that cannot be."""
+    try:
+        found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.setblocking(False)
+            listening.bind(address)
+            listening.listen(BACKLOG)
+        except BaseException:
+            listening.close()
+            raise
+    except OSError as error:
+        message = f"cannot listen on {host}:{port}: {error.strerror or error}"
+        raise ConfigError(
+            [Problem("", "server.host" if error.errno != errno.EADDRINUSE else "server.port", message)]
+        ) from error
+    shown = f"[{host}]" if ":" in host else host
+    return Listener(listening, f"ws://{shown}:{listening.getsockname()[1]}")
+
+
+def listen_unix(path: Path) -> Listener:
+    """Listen on a unix socket at `path`, mode 0600. A dead one is replaced, a live one never taken over."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listening.setblocking(False)
+        _remove_stale(path)
+        mask = os.umask(0o177)
+        try:
+            listening.bind(str(path))
+        finally:
+            os.umask(mask)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        message = f"cannot listen on {path}: {error.strerror or error}"
+        raise ConfigError([Problem("", "server.unix_socket", message)]) from error
+    return Listener(listening, f"unix://{path.absolute()}", path)
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise FileExistsError(errno.EEXIST, "there is a file that is no socket")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise FileExistsError(errno.EADDRINUSE, "another process is listening there")
+
+
+async def accept(listener: Listener, serve: Callable[[socket.socket, Peer], None]) -> None:
+    """Hand every connection to `serve`, for ever; returns when the listener is closed."""
+    while True:
+        try:
+            await trio.lowlevel.wait_readable(listener.socket)
+            _accept_waiting(listener, serve)
+        except trio.ClosedResourceError:
+            return
+        except OSError as error:
+            if listener.socket.fileno() < 0:
+                return
+            _log.warning("cannot accept connections just now", error=error.strerror)
+            await trio.sleep(PAUSE_S)
+
+
+def _accept_waiting(listener: Listener, serve: Callable[[socket.socket, Peer], None]) -> None:
+    """Accept all that wait. Raises OSError when the system has run out of something."""
+    while True:
+        try:
+            connected, address = listener.socket.accept()
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            if error.errno in _EXHAUSTED or listener.socket.fileno() < 0:
+                raise
+            continue  # that one connection was gone before it was accepted
+        connected.setblocking(False)
+        serve(connected, _peer(connected, address))
+
+
+def _peer(connected: socket.socket, address: object) -> Peer:
+    if connected.family == socket.AF_UNIX:
+        credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        _, uid, _ = _UCRED.unpack(credentials)
+        return Peer("unix", uid)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return Peer(str(address[0]) if isinstance(address, tuple) else str(address))

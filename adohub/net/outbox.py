@@ -1,0 +1,211 @@
+"""The only writer of one socket: everything leaves in the order in which it was put here.
+
+Two ways in, and they differ in what happens to a peer that does not read:
+
+    push    whole frames of subscriptions, refused while more than the limit is queued
+    send    replies, always taken: whoever calls it reads no further request before there is `room`
+
+What the socket takes at once never waits; a task that drains the rest lives only while there is a rest.
+The outbox is a trio Stream as well, so that trio-websocket can do handshake and control frames through it.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+
+import trio
+
+from adohub.wire.frame import is_close_frame
+
+RECEIVE_BYTES = 65536
+"""How much one read takes from a socket at most."""
+
+LINGER_S = 1.0
+"""How long a closing socket may take to pass on what is queued, and to hear the peer's goodbye, in seconds."""
+
+
+class Outbox(trio.abc.Stream):
+    """One connected, non-blocking stdlib socket. `limit`: queued bytes beyond which `push` is refused.
+
+    As a Stream it departs from trio's contract in one point: several tasks may be in `send_all` at once,
+    and their bytes leave in the order of the calls.
+    """
+
+    def __init__(self, sock: socket.socket, nursery: trio.Nursery, *, limit: int) -> None:
+        self._socket = sock
+        self._nursery = nursery
+        self._limit = limit
+        self._queue: deque[memoryview] = deque()
+        self._queued = 0
+        self._draining = False
+        self._unread = b""
+        self._progress = trio.Event()
+        self._sealed = False
+        self._broken = False
+        self._closed = False
+        self.last_received = trio.current_time()
+        """When the peer was last heard, on trio's clock, in seconds."""
+
+    @property
+    def queued(self) -> int:
+        """How many bytes wait for the socket."""
+        return self._queued
+
+    # ── out ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def push(self, frames: bytes) -> bool:
+        """Take `frames`, or refuse them (False) because the peer does not keep up.
+
+        After the last frame, or when the peer is gone, they are taken and go nowhere.
+        """
+        if self._queued >= self._limit:
+            return self._sealed or self._broken
+        self.send(frames)
+        return True
+
+    def send(self, frame: bytes) -> None:
+        """Take `frame`, whatever is queued."""
+        if not (self._sealed or self._broken or self._closed):
+            self._write(frame)
+
+    def seal(self) -> None:
+        """The last frame is in: whatever is put here after it goes nowhere."""
+        self._sealed = True
+
+    async def room(self) -> None:
+        """Wait until less than half the limit is queued. No checkpoint if it is so already."""
+        while self._queued * 2 > self._limit and not self._broken:
+            await self._progress.wait()
+
+    def _write(self, data: bytes) -> None:
+        sent = 0
+        if not self._queue:
+            try:
+                sent = self._socket.send(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError:
+                self._break()
+                return
+            if sent == len(data):
+                return
+        self._queue.append(memoryview(data)[sent:])
+        self._queued += len(data) - sent
+        if not self._draining:
+            self._draining = True
+            self._nursery.start_soon(self._drain)
+
+    async def _drain(self) -> None:
+        try:
+            while self._queue:
+                await trio.lowlevel.wait_writable(self._socket)
+                self._write_queued()
+                self._report_progress()
+        except (OSError, trio.ClosedResourceError):
+            self._break()
+        finally:
+            self._draining = False
+
+    def _write_queued(self) -> None:
+        while self._queue:
+            try:
+                sent = self._socket.send(self._queue[0])
+            except (BlockingIOError, InterruptedError):
+                return
+            self._queued -= sent
+            if sent == len(self._queue[0]):
+                self._queue.popleft()
+            else:
+                self._queue[0] = self._queue[0][sent:]
+
+    def _break(self) -> None:
+        self._broken = True
+        self._queue.clear()
+        self._queued = 0
+        self._report_progress()
+
+    def _report_progress(self) -> None:
+        self._progress.set()
+        self._progress = trio.Event()
+
+    # ── the Stream that trio-websocket writes through ────────────────────────────────────────────────
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Take `data` whole, then wait for room: a cancelled caller never leaves half a frame."""
+        await trio.lowlevel.checkpoint()
+        if self._closed:
+            raise trio.ClosedResourceError("this socket is closed")
+        if not self._sealed:
+            frame = bytes(data)
+            self._write(frame)
+            if is_close_frame(frame):
+                self.seal()
+        await self.room()
+        if self._broken:
+            raise trio.BrokenResourceError("the peer is gone")
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until there is room."""
+        await trio.lowlevel.checkpoint()
+        await self.room()
+
+    # ── in ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def unread(self, data: bytes) -> None:
+        """Put back what was read, to be read again first."""
+        self._unread = data + self._unread
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """What the peer has sent, b"" at its end. Raises trio.BrokenResourceError when it is gone."""
+        await trio.lowlevel.checkpoint()
+        limit = max_bytes or RECEIVE_BYTES
+        if self._unread:
+            data, self._unread = self._unread[:limit], self._unread[limit:]
+            return data
+        while True:
+            if self._closed:
+                raise trio.ClosedResourceError("this socket is closed")
+            try:
+                data = self._socket.recv(limit)
+            except (BlockingIOError, InterruptedError):
+                await trio.lowlevel.wait_readable(self._socket)
+            except OSError as error:
+                self._break()
+                raise trio.BrokenResourceError("the peer is gone") from error
+            else:
+                self.last_received = trio.current_time()
+                return data
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def aclose(self) -> None:
+        """Pass on what is queued, say the end, hear the peer's, and close: within LINGER_S, also cancelled.
+
+        Closing while the peer's bytes are unread would reset the connection, and take our last words,
+        still on their way, with it.
+        """
+        if not self._closed:
+            self.seal()
+            with trio.move_on_after(LINGER_S, shield=True):
+                await self._say_goodbye()
+            self.abort()
+        await trio.lowlevel.checkpoint()
+
+    async def _say_goodbye(self) -> None:
+        while self._queue and not self._broken:
+            await self._progress.wait()
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+            while await self.receive_some():
+                pass
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+            return
+
+    def abort(self) -> None:
+        """Close at once; the peer sees the connection end without a word."""
+        if not self._closed:
+            self._closed = True
+            self._break()
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()

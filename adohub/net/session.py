@@ -1,0 +1,260 @@
+"""One WebSocket: messages in, replies and cursors out, and how it ends.
+
+    greeting (connection params) -> conversing -> goodbye
+
+One task reads; a call that takes time gets a task of its own, a replaying cursor too; all of them end with
+the session. A session reads no further while its own outbox is full, so a peer that does not read its
+answers cannot make them pile up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import trio
+from attrs import frozen
+
+from adohub.errors import Goodbye, PeerError
+from adohub.hub.cursor import Cursor
+from adohub.model import Principal
+from adohub.net.dispatch import Dispatch
+from adohub.net.host import NO_STATUS, Host, PeerGone
+from adohub.net.outbox import Outbox
+from adohub.wire.conversation import Answer, Authenticate, Call, Cancel, Conversation, Open, Step
+from adohub.wire.encode import encode
+from adohub.wire.frame import text_frame
+from adohub.wire.messages import Outgoing, Request, Stopped, Tag
+
+CALLS_IN_FLIGHT = 256
+"""How many queries and mutations of one connection may be running; then it is read no further."""
+
+CLOSE_HANDSHAKE_S = 1.0
+"""How long a peer may take to answer a close frame, in seconds."""
+
+CLOSE_POLICY = 1008
+CLOSE_RESTART = 1012
+
+
+@frozen
+class SessionLimits:
+    """Times in seconds."""
+
+    greeting_timeout_s: float
+    reject_delay_s: float
+
+
+class Session:
+    """One connection's conversation.
+
+    `principal` is None while the connection params are awaited; `identify` then turns them into one.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        outbox: Outbox,
+        conversation: Conversation,
+        dispatch: Dispatch,
+        limits: SessionLimits,
+        principal: Principal | None,
+        identify: Callable[[Mapping[str, str]], Awaitable[Principal]],
+    ) -> None:
+        self.conversation = conversation
+        self.outbox = outbox
+        self._host = host
+        self._dispatch = dispatch
+        self._limits = limits
+        self._principal = principal
+        self._identify = identify
+        self._cursors: dict[Tag, Cursor] = {}
+        self._calls = trio.Semaphore(CALLS_IN_FLIGHT)
+        self._nursery: trio.Nursery | None = None
+        self._goodbye: Goodbye | None = None
+        self._leaving = False
+
+    async def run(self) -> None:
+        """Converse until either side has had enough; leaves nothing behind."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                await self._converse()
+                nursery.cancel_scope.cancel()
+        finally:
+            for cursor in self._cursors.values():
+                cursor.leave()
+            self._cursors.clear()
+        if self._goodbye is not None:
+            with trio.move_on_after(CLOSE_HANDSHAKE_S, shield=True):
+                await self._host.close(self._goodbye.code, self._goodbye.reason)
+
+    async def _converse(self) -> None:
+        try:
+            await self._greet()
+            while True:
+                await self.outbox.room()
+                await self._take(await self._host.receive())
+        except PeerGone:
+            return
+        except trio.TooSlowError:
+            self.drop(Goodbye(CLOSE_POLICY, "no connection params in time"))
+
+    async def _greet(self) -> None:
+        with trio.fail_after(self._limits.greeting_timeout_s):
+            while self._principal is None and not self.conversation.is_refused:
+                await self._take(await self._host.receive())
+        if self.conversation.is_refused:
+            self._start(self._close_refused)
+
+    # ── endings ──────────────────────────────────────────────────────────────────────────────────────
+
+    def drop(self, goodbye: Goodbye) -> None:
+        """End the connection with `goodbye`; what is under way is cancelled."""
+        if self._goodbye is None:
+            self._goodbye = goodbye
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+
+    def leave(self, goodbye: Goodbye) -> None:
+        """End the connection with `goodbye` as soon as no call is in flight on it."""
+        self._goodbye = goodbye
+        self._leaving = True
+        self._leave_if_idle()
+
+    def _leave_if_idle(self) -> None:
+        if self._leaving and self._calls.value == CALLS_IN_FLIGHT and self._goodbye is not None:
+            self.drop(self._goodbye)
+
+    async def _close_refused(self) -> None:
+        """Hold a refused peer for a while: clients that are closed at once come back at once."""
+        await trio.sleep(self._limits.reject_delay_s)
+        self.drop(Goodbye(NO_STATUS))
+
+    # ── steps ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _take(self, frame: str | bytes) -> None:
+        for step in self.conversation.receive(frame):
+            await self._step(step)
+
+    async def _step(self, step: Step) -> None:
+        match step:
+            case Answer(message):
+                self._say(message)
+            case Authenticate(params):
+                await self._authenticate(params.values or {})
+            case Call(request):
+                await self._call(request)
+            case Open(request):
+                self._open(request)
+            case Cancel(tag):
+                self._cancel(tag)
+
+    async def _authenticate(self, params: Mapping[str, str]) -> None:
+        try:
+            self._principal = await self._identify(params)
+        except Exception as error:  # noqa: BLE001 - an authenticator is a stranger's code
+            refusal = self._dispatch.refusal(error, "connection params")
+            for answer in self.conversation.refused(refusal):
+                await self._step(answer)
+        else:
+            self.conversation.accepted()
+
+    async def _call(self, request: Request) -> None:
+        answer = self._dispatch.call(request, self._known())
+        if isinstance(answer, bytes):
+            self.outbox.send(text_frame(answer))
+            return
+        await self._calls.acquire()
+        self._start(lambda: self._finish(answer))
+
+    async def _finish(self, answer: Awaitable[bytes]) -> None:
+        try:
+            self.outbox.send(text_frame(await answer))
+        finally:
+            self._calls.release()
+        self._leave_if_idle()
+
+    def _open(self, request: Request) -> None:
+        tag = request.tag
+        try:
+            admission, resumption = self._dispatch.admit(request, self._known())
+        except Exception as error:  # noqa: BLE001 - a channel's select is a stranger's code
+            self._fail(tag, self._dispatch.refusal(error, request.path), request.path)
+            return
+        self._say(self.conversation.started(tag, recovered=resumption.recovered if resumption else None))
+        subscription = _Subscription(self, tag, request.path)
+        cursor = self._dispatch.open(admission, resumption, subscription)
+        if self.conversation.is_open(tag):
+            self._cursors[tag] = cursor
+
+    def _cancel(self, tag: Tag) -> None:
+        cursor = self._cursors.pop(tag, None)
+        if cursor is not None:
+            cursor.leave()
+        self._say(Stopped(tag))
+
+    def _known(self) -> Principal:
+        if self._principal is None:
+            raise PeerError("UNAUTHORIZED", "the connection params have not been seen")
+        return self._principal
+
+    # ── for its subscriptions ────────────────────────────────────────────────────────────────────────
+
+    def complete(self, tag: Tag) -> None:
+        """The subscription is over, and its `stopped` is in the outbox."""
+        self._cursors.pop(tag, None)
+        if self.conversation.is_open(tag):
+            self.conversation.finished(tag)
+
+    async def replay(self, tag: Tag, path: str, replay: Callable[[], Awaitable[None]]) -> None:
+        """Run a cursor's replay; what goes wrong in it ends the subscription, or the connection."""
+        try:
+            await replay()
+        except Exception as error:  # noqa: BLE001 - translated by dispatch
+            goodbye = self._dispatch.goodbye(error)
+            if goodbye is not None:
+                self.drop(goodbye)
+            elif self.conversation.is_open(tag):
+                self._fail(tag, self._dispatch.refusal(error, path), path)
+
+    def start_soon(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Run `task` until it ends or the session does."""
+        self._start(task)
+
+    def _fail(self, tag: Tag, error: PeerError, path: str) -> None:
+        cursor = self._cursors.pop(tag, None)
+        if cursor is not None:
+            cursor.leave()
+        for message in self.conversation.failed(tag, error, path):
+            self._say(message)
+
+    def _start(self, task: Callable[[], Awaitable[None]]) -> None:
+        if self._nursery is None:
+            raise RuntimeError("the session is not running")
+        self._nursery.start_soon(task)
+
+    def _say(self, message: Outgoing) -> None:
+        self.outbox.send(text_frame(encode(message)))
+
+
+@frozen(eq=False)
+class _Subscription:
+    """What a cursor sees of its session (`adohub.hub.cursor.Subscriber`)."""
+
+    session: Session
+    tag: Tag
+    path: str
+
+    def push(self, frames: bytes) -> bool:
+        return self.session.outbox.push(frames)
+
+    async def room(self) -> None:
+        await self.session.outbox.room()
+
+    def start(self, replay: Callable[[], Awaitable[None]]) -> None:
+        self.session.start_soon(lambda: self.session.replay(self.tag, self.path, replay))
+
+    def completed(self) -> None:
+        self.session.complete(self.tag)
+
+    def drop(self, goodbye: Goodbye) -> None:
+        self.session.drop(goodbye)
