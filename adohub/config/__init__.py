@@ -1,0 +1,43 @@
+"""The configuration: frozen attrs classes, read from TOML and environment, written back without secrets."""
+
+from adohub.config.annotate import annotated, write_default
+from adohub.config.dumping import dump
+from adohub.config.loading import load, locate
+from adohub.config.sections import (
+    Auth,
+    Config,
+    DeclaredChannel,
+    Keepalive,
+    Logging,
+    Plugins,
+    Presence,
+    Redis,
+    Role,
+    Server,
+    Sqlite,
+    Storage,
+    Token,
+    Topics,
+)
+
+__all__ = [
+    "Auth",
+    "Config",
+    "DeclaredChannel",
+    "Keepalive",
+    "Logging",
+    "Plugins",
+    "Presence",
+    "Redis",
+    "Role",
+    "Server",
+    "Sqlite",
+    "Storage",
+    "Token",
+    "Topics",
+    "annotated",
+    "dump",
+    "load",
+    "locate",
+    "write_default",
+]

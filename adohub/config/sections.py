@@ -1,0 +1,389 @@
+"""Every key of the configuration, once: its name, type, default, range and meaning.
+
+The loader, the annotated default file and the masking of secrets all read it from here. Names end in their
+unit where they have one (`_ms`, `_s`, `_bytes`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from attrs import Attribute, field, frozen
+from attrs.validators import and_, deep_iterable, ge, gt, le, min_len
+
+from adohub.model import OnGap, OnSlow, Replay
+
+
+@frozen
+class Example:
+    """What an empty table could hold: one entry, shown in the annotated file as a comment."""
+
+    name: str
+    entry: object
+
+
+def about(
+    doc: str | None, *, unit: str = "", secret: bool = False, example: Example | None = None
+) -> dict[str, Any]:
+    """Metadata of one key: what the annotated file says of it, and whether its value may be shown."""
+    return {"doc": doc, "unit": unit, "secret": secret, "example": example}
+
+
+def lower(text: str) -> str:
+    """`text` in lower case."""
+    return text.lower()
+
+
+POSITIVE = gt(0)
+NOT_NEGATIVE = ge(0)
+FILLED: Any = min_len(1)
+FILLED_TEXTS = deep_iterable(FILLED)
+
+
+@frozen
+class Server:
+    """Where the hub listens, and what one connection may cost."""
+
+    host: str = field(default="127.0.0.1", validator=FILLED, metadata=about("Address to listen on."))
+    port: int = field(
+        default=3001,
+        validator=and_(ge(0), le(65535)),
+        metadata=about("TCP port; 0 lets the system choose one."),
+    )
+    unix_socket: str = field(
+        default="", metadata=about("Path of a unix socket to listen on as well; empty for none.")
+    )
+    tls_cert: str = field(
+        default="",
+        metadata=about("Certificate chain for TLS, a PEM file. Both of tls_cert and tls_key, or neither."),
+    )
+    tls_key: str = field(default="", metadata=about("Private key for TLS, a PEM file."))
+    transformer: Literal["none", "superjson"] = field(
+        default="none",
+        metadata=about('How values travel: "none" as plain JSON, "superjson" with dates as dates.'),
+    )
+    websocket: Literal["trio-websocket", "native"] = field(
+        default="trio-websocket", metadata=about('Who reads the sockets: "trio-websocket" or "native".')
+    )
+    allowed_origins: tuple[str, ...] = field(
+        default=(),
+        validator=FILLED_TEXTS,
+        metadata=about(
+            'Browser origins let in, such as "https://example.org"; empty = same origin only, "*" = any.'
+        ),
+    )
+    max_connections: int = field(
+        default=10000, validator=POSITIVE, metadata=about("Connections at a time; more are answered 503.")
+    )
+    max_message_bytes: int = field(
+        default=1048576,
+        validator=POSITIVE,
+        metadata=about("Longest message a client may send.", unit="bytes"),
+    )
+    max_subscriptions_per_connection: int = field(
+        default=256, validator=POSITIVE, metadata=about("Subscriptions one connection may hold.")
+    )
+    handshake_timeout_ms: int = field(
+        default=10000,
+        validator=POSITIVE,
+        metadata=about("Time a client has to finish its handshake.", unit="milliseconds"),
+    )
+    outbox_bytes: int = field(
+        default=262144,
+        validator=POSITIVE,
+        metadata=about(
+            "What may wait to be sent on one connection before the channel's on_slow applies.", unit="bytes"
+        ),
+    )
+    drain_timeout_ms: int = field(
+        default=10000,
+        validator=NOT_NEGATIVE,
+        metadata=about("Time that connections are given to end when the hub stops.", unit="milliseconds"),
+    )
+    drain_notice: Literal["close", "reconnect"] = field(
+        default="close",
+        metadata=about(
+            'How clients learn that the hub stops: "close" suits every version of tRPC, "reconnect" new ones.'
+        ),
+    )
+
+    @tls_cert.validator
+    def _tls_cert_needs_its_key(self, _: Attribute[str], value: str) -> None:
+        if self.tls_key and not value:
+            raise ValueError("required, because tls_key is set")
+
+    @tls_key.validator
+    def _tls_key_needs_its_certificate(self, _: Attribute[str], value: str) -> None:
+        if self.tls_cert and not value:
+            raise ValueError("required, because tls_cert is set")
+
+
+@frozen
+class Keepalive:
+    """How the hub finds out that a client is gone."""
+
+    enabled: bool = field(
+        default=True, metadata=about("Whether silent clients are asked for a sign of life.")
+    )
+    mode: Literal["auto", "frame", "text"] = field(
+        default="auto",
+        metadata=about(
+            'How: "frame" by WebSocket ping frames, "text" by tRPC\'s PING, which breaks v10 clients, '
+            '"auto" by frames until a client has shown that it knows PING.'
+        ),
+    )
+    ping_ms: int = field(
+        default=30000,
+        validator=POSITIVE,
+        metadata=about("Silence before a client is asked.", unit="milliseconds"),
+    )
+    pong_wait_ms: int = field(
+        default=5000, validator=POSITIVE, metadata=about("Time it has to answer.", unit="milliseconds")
+    )
+
+
+@frozen
+class Sqlite:
+    """The engine "sqlite"."""
+
+    path: str = field(default="adohub.db", validator=FILLED, metadata=about("The database file."))
+    synchronous: Literal["full", "normal"] = field(
+        default="full",
+        metadata=about('"full" keeps every acknowledged event through a power cut, "normal" is faster.'),
+    )
+
+
+@frozen
+class Redis:
+    """The engine "redis", which several hubs can share."""
+
+    url: str = field(
+        default="redis://localhost:6379/0",
+        repr=False,
+        validator=FILLED,
+        metadata=about("Where Redis is.", secret=True),
+    )
+    prefix: str = field(
+        default="ado", validator=FILLED, metadata=about("First part of every key and channel in Redis.")
+    )
+
+
+@frozen
+class Storage:
+    """Who keeps events, how many and how long."""
+
+    engine: str = field(
+        default="memory",
+        validator=FILLED,
+        metadata=about('Storage engine: "memory", "sqlite", or one a plugin brings.'),
+    )
+    max_events: int = field(
+        default=100000, validator=POSITIVE, metadata=about("Events kept for replay; the oldest go first.")
+    )
+    max_age_s: int = field(
+        default=86400, validator=POSITIVE, metadata=about("How long an event is kept.", unit="seconds")
+    )
+    idempotency_window_s: int = field(
+        default=300,
+        validator=NOT_NEGATIVE,
+        metadata=about(
+            "How long an idempotency key is remembered: an event sent again within it is kept once.",
+            unit="seconds",
+        ),
+    )
+    sqlite: Sqlite = field(factory=Sqlite, metadata=about(Sqlite.__doc__))
+    redis: Redis = field(factory=Redis, metadata=about(Redis.__doc__))
+    engines: Mapping[str, Mapping[str, Any]] = field(
+        factory=dict,
+        metadata=about(
+            "Each [storage.NAME] is handed to the engine NAME as it stands.",
+            example=Example("NAME", {"key": "value"}),
+        ),
+    )
+
+
+@frozen
+class Logging:
+    """What the hub says of its own doings."""
+
+    level: Literal["debug", "info", "warning", "error", "critical"] = field(
+        default="info",
+        metadata=about('Least level shown: "debug", "info", "warning", "error" or "critical".'),
+    )
+    format: Literal["auto", "console", "journal", "json"] = field(
+        default="auto",
+        metadata=about('"console", "journal" or "json"; "auto" picks by where the output goes.'),
+    )
+
+
+@frozen
+class Presence:
+    """When a worker counts as gone."""
+
+    grace_ms: int = field(
+        default=5000,
+        validator=NOT_NEGATIVE,
+        metadata=about("Time a worker has to come back before its absence is told.", unit="milliseconds"),
+    )
+
+
+@frozen
+class Topics:
+    """Which topics may be published."""
+
+    allow_undeclared: bool = field(
+        default=False, metadata=about("Whether a topic that no plugin or channel declares may be published.")
+    )
+
+
+@frozen
+class Token:
+    """A bearer token, known by its hash only."""
+
+    name: str = field(validator=FILLED, metadata=about("Who holds it: the principal's name."))
+    sha256: str = field(
+        converter=lower,
+        repr=False,
+        metadata=about('Hash of the token\'s text, hexadecimal; "adohub token new" prints it.', secret=True),
+    )
+    roles: tuple[str, ...] = field(default=(), validator=FILLED_TEXTS, metadata=about("Its roles."))
+
+    @sha256.validator
+    def _sha256_is_a_digest(self, _: Attribute[str], value: str) -> None:
+        if not re.fullmatch("[0-9a-f]{64}", value):
+            raise ValueError("expected 64 hexadecimal digits, the SHA-256 of the token's text")
+
+
+@frozen
+class Role:
+    """What a role may do. Patterns are dotted: `*` is one segment, `**` any rest."""
+
+    publish: tuple[str, ...] = field(
+        default=(), validator=FILLED_TEXTS, metadata=about("Topics it may publish.")
+    )
+    subscribe: tuple[str, ...] = field(
+        default=(), validator=FILLED_TEXTS, metadata=about("Topics it may receive, also from history.")
+    )
+    state_read: tuple[str, ...] = field(
+        default=(), validator=FILLED_TEXTS, metadata=about("State keys it may read.")
+    )
+    state_write: tuple[str, ...] = field(
+        default=(), validator=FILLED_TEXTS, metadata=about("State keys it may write.")
+    )
+    workers: tuple[Literal["attend", "send", "list"], ...] = field(
+        default=(), metadata=about('What it may do with workers: any of "attend", "send", "list".')
+    )
+    admin: bool = field(
+        default=False,
+        metadata=about("Whether it may see the hub's connections and have decisions explained."),
+    )
+
+
+@frozen
+class Auth:
+    """Who may connect, and to do what."""
+
+    allow_anonymous: bool = field(
+        default=False,
+        metadata=about(
+            "Whether clients without a credential get in; on loopback without any token they do anyway."
+        ),
+    )
+    reject_delay_ms: int = field(
+        default=2000,
+        validator=NOT_NEGATIVE,
+        metadata=about(
+            "How long a refused connection is held, so that clients do not return at once.",
+            unit="milliseconds",
+        ),
+    )
+    tokens: tuple[Token, ...] = field(
+        default=(),
+        metadata=about(
+            "Bearer tokens that are let in.",
+            example=Example("", Token(name="ci", sha256="0123456789abcdef" * 4, roles=("publisher",))),
+        ),
+    )
+    roles: Mapping[str, Role] = field(
+        factory=dict,
+        metadata=about(
+            "What each role may do.", example=Example("publisher", Role(publish=("task.**", "agent.**")))
+        ),
+    )
+
+    @tokens.validator
+    def _names_are_unique(self, _: Attribute[Any], tokens: tuple[Token, ...]) -> None:
+        names = [token.name for token in tokens]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f'two tokens are named "{name}"')
+
+
+@frozen
+class Plugins:
+    """Which plugins are loaded besides the installed ones."""
+
+    directories: tuple[str, ...] = field(
+        default=(), validator=FILLED_TEXTS, metadata=about("Folders of single-file plugins.")
+    )
+    disabled: tuple[str, ...] = field(
+        default=(), validator=FILLED_TEXTS, metadata=about("Names of plugins that are not loaded.")
+    )
+    strict: bool = field(
+        default=False, metadata=about("Whether the hub refuses to start when a plugin fails to load.")
+    )
+
+
+@frozen
+class DeclaredChannel:
+    """A channel that needs no Python. It declares its topics, too."""
+
+    topics: tuple[str, ...] = field(
+        validator=deep_iterable(FILLED, iterable_validator=min_len(1)), metadata=about("Topics it carries.")
+    )
+    key: str = field(default="", metadata=about("Payload field that subscribers choose by; empty for none."))
+    replay: Replay = field(
+        default="none",
+        metadata=about('What a new subscriber gets first: "none", "last" (newest per key) or "all".'),
+    )
+    completes_on: str = field(
+        default="", metadata=about("Topic whose event ends the subscription; empty for none.")
+    )
+    on_gap: OnGap = field(
+        default="continue", metadata=about('When events to resume from are gone: "continue" or "error".')
+    )
+    on_slow: OnSlow = field(
+        default="catch-up",
+        metadata=about('When a subscriber reads too slowly: "catch-up", "disconnect" or "latest".'),
+    )
+
+
+@frozen
+class Config:
+    """The whole configuration."""
+
+    server: Server = field(factory=Server, metadata=about(Server.__doc__))
+    keepalive: Keepalive = field(factory=Keepalive, metadata=about(Keepalive.__doc__))
+    storage: Storage = field(factory=Storage, metadata=about(Storage.__doc__))
+    logging: Logging = field(factory=Logging, metadata=about(Logging.__doc__))
+    presence: Presence = field(factory=Presence, metadata=about(Presence.__doc__))
+    topics: Topics = field(factory=Topics, metadata=about(Topics.__doc__))
+    auth: Auth = field(factory=Auth, metadata=about(Auth.__doc__))
+    plugins: Plugins = field(factory=Plugins, metadata=about(Plugins.__doc__))
+    plugin: Mapping[str, Mapping[str, Any]] = field(
+        factory=dict,
+        metadata=about(
+            "Each [plugin.NAME] is handed to the plugin NAME, which says what it may hold.",
+            example=Example("NAME", {"key": "value"}),
+        ),
+    )
+    channels: Mapping[str, DeclaredChannel] = field(
+        factory=dict,
+        metadata=about(
+            "Channels without any Python: each declares its topics, which then carry any JSON object.",
+            example=Example(
+                "deploy.onRelease", DeclaredChannel(topics=("deploy.release",), key="env", replay="last")
+            ),
+        ),
+    )

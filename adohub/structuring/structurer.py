@@ -1,0 +1,102 @@
+"""One structurer, two namings: `wire` for JSON, camelCase and forgiving; `strict` for TOML, as written."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar, cast
+
+import attrs
+from cattrs import Converter
+from cattrs.gen import make_dict_unstructure_fn, override
+
+from adohub.model import timestamp
+from adohub.structuring.careful import CarefulReader
+from adohub.structuring.faults import Fault, Refusal, StructureError
+from adohub.structuring.leaves import Hook
+from adohub.structuring.readers import STOPPED, QuickReader
+
+T = TypeVar("T")
+
+
+def own_name(attribute: str) -> str:
+    """The key of `attribute` in TOML: its name, without underscores that only hide or escape it (`type_`)."""
+    return attribute.strip("_")
+
+
+def wire_name(attribute: str) -> str:
+    """The key of `attribute` on the wire: `task_id` is `taskId`, `type_` is `type`."""
+    first, *rest = own_name(attribute).split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in rest)
+
+
+class Structurer:
+    """Reads and writes typed objects whose keys are `key(attribute)`.
+
+    Values may be of any type that JSON has a form for: str, int, float (an int stays one), bool, None, Any,
+    literals, enums, unions, lists, tuples, sequences, mappings, attrs classes, datetime (ISO 8601), bytes
+    (base64). `closed` makes unknown keys faults; else they are ignored.
+    """
+
+    def __init__(self, key: Callable[[str], str], *, closed: bool) -> None:
+        self._quick = QuickReader(key, closed=closed)
+        self._careful = CarefulReader(key, closed=closed)
+        self._writer = _writer(key)
+
+    def structure(self, value: object, type_: type[T]) -> T:
+        """`value` as a `type_`.
+
+        Raises `StructureError` with every fault; `TypeError` if `type_` is or holds a type without JSON form.
+        """
+        return self.compile(type_)(value)
+
+    def compile(self, type_: type[T]) -> Callable[[object], T]:
+        """`structure` for one type, resolved once: for what runs per message. Raises `TypeError` like it."""
+        quick = self._quick.hook(type_)
+        careful = self._careful.hook(type_)
+
+        def structure(value: object) -> T:
+            try:
+                return cast("T", quick(value, None))
+            except STOPPED:
+                return cast("T", _explain(careful, value))
+
+        return structure
+
+    def unstructure(self, value: object) -> Any:
+        """`value` in JSON's types: times as UTC text, bytes as base64, no None where None is the default."""
+        return self._writer.unstructure(value)
+
+
+def _explain(careful: Hook, value: object) -> Any:
+    try:
+        return careful(value, None)
+    except Refusal as refusal:
+        raise StructureError(flaw.fault() for flaw in refusal.flaws) from None
+    except RecursionError:
+        raise StructureError([Fault((), "nested too deeply")]) from None
+
+
+def _writer(key: Callable[[str], str]) -> Converter:
+    converter = Converter(unstruct_collection_overrides={Sequence: list, Mapping: dict})
+    converter.register_unstructure_hook(datetime, timestamp)
+    converter.register_unstructure_hook(bytes, lambda octets: base64.b64encode(octets).decode("ascii"))
+
+    @converter.register_unstructure_hook_factory(attrs.has)
+    def of_class(cls: type[Any]) -> Callable[[Any], dict[str, Any]]:
+        attrs.resolve_types(cls)
+        overrides: dict[str, Any] = {
+            attribute.name: override(rename=key(attribute.name), omit_if_default=attribute.default is None)
+            for attribute in attrs.fields(cls)
+        }
+        return make_dict_unstructure_fn(cls, converter, **overrides)
+
+    return converter
+
+
+wire = Structurer(wire_name, closed=False)
+"""JSON: camelCase keys; unknown ones are ignored, so that newer clients can talk to an older hub."""
+
+strict = Structurer(own_name, closed=True)
+"""TOML: the attributes' own names; an unknown key is a fault, so that no typo passes silently."""

@@ -1,0 +1,59 @@
+"""What this version cannot do is said, not ignored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from adohub.config.unavailable import not_available_yet
+
+LATER = "is not available in this version"
+
+
+@pytest.mark.parametrize(
+    ("tree", "fault"),
+    [
+        (
+            {"server": {"websocket": "native"}},
+            f'server.websocket: "native" {LATER}; use "trio-websocket"',
+        ),
+        (
+            {"server": {"transformer": "superjson"}},
+            f'server.transformer: "superjson" {LATER}; use "none"',
+        ),
+        (
+            {"server": {"drain_notice": "reconnect"}},
+            f'server.drain_notice: "reconnect" {LATER}; use "close"',
+        ),
+        ({"server": {"tls_cert": "a"}}, f'server.tls_cert: TLS {LATER}; use ""'),
+        ({"server": {"tls_key": "a"}}, f'server.tls_key: TLS {LATER}; use ""'),
+        (
+            {"channels": {"a.b": {"on_slow": "latest"}}},
+            f'channels."a.b".on_slow: "latest" {LATER}; use "catch-up" or "disconnect"',
+        ),
+    ],
+)
+def test_a_promise_of_later_versions_is_a_fault(tree: dict[str, Any], fault: str) -> None:
+    assert [str(found) for found in not_available_yet(tree)] == [fault]
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {},
+        {
+            "server": {
+                "websocket": "trio-websocket",
+                "transformer": "none",
+                "tls_cert": "",
+                "drain_notice": "close",
+            }
+        },
+        {"channels": {"a.b": {"on_slow": "disconnect"}}},
+        {"server": 5, "channels": [{"on_slow": "latest"}]},
+        {"channels": {"a.b": 5}},
+    ],
+)
+def test_anything_else_is_left_to_others(tree: dict[str, Any]) -> None:
+    assert list(not_available_yet(tree)) == []
