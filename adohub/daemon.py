@@ -69,7 +69,7 @@ class Daemon:
         `signals`: SIGTERM and SIGINT stop it. Raises ConfigError for what only shows at start: no such
         storage engine, an address that cannot be listened on, a public address without authentication.
         """
-        engine = _engine(self._config, self._registry)
+        engine = check_engine(self._config, self._registry)
         self._check_exposure()
         async with engine.open(_settings(self._config.storage)) as storage:
             await self._run_on(storage, signals, task_status)
@@ -160,8 +160,8 @@ class Daemon:
                     Problem(
                         "",
                         "server.host",
-                        f"{config.server.host} can be reached from other machines, and nothing tells who connects."
-                        " Configure [[auth.tokens]], or set auth.allow_anonymous = true, or listen on 127.0.0.1",
+                        f"other machines can reach {config.server.host}, and nothing tells who connects;"
+                        " configure [[auth.tokens]], set auth.allow_anonymous = true, or use 127.0.0.1",
                     )
                 ]
             )
@@ -182,7 +182,8 @@ async def _listen(host: str, port: int, unix_socket: str) -> list[Listener]:
     return listeners
 
 
-def _engine(config: Config, registry: Registry) -> StorageEngine:
+def check_engine(config: Config, registry: Registry) -> StorageEngine:
+    """The storage engine that `config` asks for. Raises ConfigError if no plugin brings it."""
     name = config.storage.engine
     engine = registry.storage_engines.get(name)
     if engine is None:

@@ -105,4 +105,4 @@ class Goodbye(AdohubError):
 
 
 class StorageError(AdohubError):
-    """The storage engine cannot keep or read events just now. Publishing fails; nothing acknowledged is lost."""
+    """The engine cannot keep or read events just now. Publishing fails; nothing acknowledged is lost."""

@@ -26,8 +26,8 @@ def now() -> datetime:
 
 def timestamp(moment: datetime) -> str:
     """`moment` as the wire has it: UTC, ISO 8601, milliseconds and `Z`. A naive `moment` is taken as UTC."""
-    utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    utc = moment if moment.tzinfo is None else moment.astimezone(UTC)
+    return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 @frozen(order=True)

@@ -1,1 +1,1 @@
-"""The plugins that come with adohub. Each imports `adohub` and nothing deeper: any could move out unchanged."""
+"""The plugins that come with adohub. Each imports `adohub` alone: any could move out unchanged."""

@@ -1,4 +1,4 @@
-"""(topic, key) -> cohorts, in plain synchronous dicts: an event costs what it is delivered to, not who waits."""
+"""(topic, key) -> cohorts, in plain dicts: an event costs what it is delivered to, not who waits."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ async def supervise(source: Source, publish: Publish, jitter: Callable[[], float
         started_at = trio.current_time()
         try:
             await source.run(publish)
-        except Exception:  # a stranger's code: whatever it raises ends here, and is told
+        except Exception:  # noqa: BLE001 - a stranger's code: whatever it raises ends here, and is told
             _log.exception("source crashed", source=source.name)
         else:
             _log.info("source finished", source=source.name)

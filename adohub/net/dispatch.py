@@ -109,7 +109,7 @@ class Dispatch:
     # ── exceptions ───────────────────────────────────────────────────────────────────────────────────
 
     def refusal(self, error: Exception, where: str) -> PeerError:
-        """`error` in words for a peer. What was not raised on purpose is logged, and told by incident only."""
+        """`error` in words for a peer. What was not raised on purpose is logged, and told by incident."""
         if isinstance(error, PeerError):
             return error
         if isinstance(error, StructureError):

@@ -17,7 +17,7 @@ MAX_BODY_BYTES = 1024 * 1024
 
 
 class Pages:
-    """Answers requests that ask for no WebSocket. `on_crash` turns a route's exception into an incident id."""
+    """Answers requests that ask for no WebSocket. `on_crash` logs an exception and gives its incident id."""
 
     def __init__(
         self, routes: Mapping[tuple[str, str], Route], hub: Hub, on_crash: Callable[[Exception, str], str]

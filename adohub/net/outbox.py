@@ -22,7 +22,7 @@ RECEIVE_BYTES = 65536
 """How much one read takes from a socket at most."""
 
 LINGER_S = 1.0
-"""How long a closing socket may take to pass on what is queued, and to hear the peer's goodbye, in seconds."""
+"""How long a closing socket may take to pass on what is queued and to hear the peer, in seconds."""
 
 
 class Outbox(trio.abc.Stream):

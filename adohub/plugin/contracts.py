@@ -123,7 +123,7 @@ class Source:
 
 
 Credentials = Mapping[str, Any]
-"""What a peer shows: `token`, `headers` (lower-case names), `params`, `address`, `uid`; absent when unknown."""
+"""What a peer shows: `token`, `headers` (lower-case names), `params`, `address`, `uid`, as far as known."""
 
 
 @frozen
@@ -138,7 +138,7 @@ Action = Literal["publish", "subscribe", "state_read", "state_write", "workers",
 """What a principal may be allowed; the resource is a topic, a state key or a verb."""
 
 Authorizer = Callable[[Principal, str, str], "bool | None"]
-"""`(principal, action, resource)`: True allows, False refuses, None leaves it to the next, at last the roles."""
+"""`(principal, action, resource)`: True allows, False refuses, None leaves it to the next, then to roles."""
 
 
 class Submission(Protocol):

@@ -63,7 +63,7 @@ def _found(name: str, origin: str, version: str, disabled: Sequence[str], place:
         return Found(name, origin, version)
     try:
         module = _import_file(name, place) if isinstance(place, Path) else _import_object(place)
-    except Exception as error:  # whatever a stranger's module raises, it is that plugin's failure alone
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's module raises is its failure alone
         return Found(name, origin, version, error=_import_failure(name, error))
     return Found(name, origin, version or str(getattr(module, "__version__", "")), module)
 

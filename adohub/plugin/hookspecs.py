@@ -56,7 +56,7 @@ def adohub_authenticators(config: Any) -> Iterable[Authenticator]:  # type: igno
 
 @hookspec
 def adohub_authorizers(config: Any) -> Iterable[Authorizer]:  # type: ignore[empty-body]
-    """`(principal, action, resource) -> bool or None`: asked in order, the first answer wins, before roles."""
+    """`(principal, action, resource) -> bool or None`: asked in order before roles, first answer wins."""
 
 
 @hookspec

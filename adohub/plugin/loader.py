@@ -25,7 +25,7 @@ from adohub.plugin.discovery import Found, discover
 from adohub.plugin.hookspecs import PROJECT
 from adohub.plugin.registry import Contribution, PluginRecord, PluginStatus, Registry
 from adohub.plugin.storage import StorageEngine
-from adohub.structuring import Fault, StructureError, did_you_mean, path_text, strict
+from adohub.structuring import Fault, StructureError, did_you_mean, path_text, strict, wire
 from adohub.topics import is_wild
 
 HOOKS: Sequence[str] = tuple(name for name in vars(hookspecs) if name.startswith("adohub_"))
@@ -181,7 +181,9 @@ class _Loading:
             answers[name] = _collected(plugin.found.name, hook, answer, type_)
         if "adohub_commands" in plugin.hooks:
             answers["add_commands"] = lambda cli: self._call(plugin, "adohub_commands", cli=cli)
-        return Contribution(plugin.found.name, **answers)
+        contribution = Contribution(plugin.found.name, **answers)
+        _check_types(contribution)
+        return contribution
 
     def _call(self, plugin: _Plugin, hook: str, **arguments: object) -> Any:
         if hook not in plugin.hooks:
@@ -260,6 +262,22 @@ def _unclaimed(contribution: Contribution, others: Sequence[Contribution]) -> Co
             )
         holders[claim] = contribution.plugin
     return contribution
+
+
+def _check_types(contribution: Contribution) -> None:
+    """Every type that the wire will be read by must be one that it can be read by."""
+    types = [
+        *((f"topic {topic.name}", topic.type) for topic in contribution.topics),
+        *((f"channel {channel.path}", channel.input) for channel in contribution.channels),
+        *((f"procedure {procedure.path}", procedure.input) for procedure in contribution.procedures),
+    ]
+    for owner, type_ in types:
+        if type_ is None:
+            continue
+        try:
+            wire.compile(type_)
+        except TypeError as error:
+            raise PluginError(contribution.plugin, f"{owner}: {error}") from error
 
 
 def _collected(plugin: str, hook: str, answer: Any, type_: type[Any]) -> tuple[Any, ...]:

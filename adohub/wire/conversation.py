@@ -2,10 +2,11 @@
 
 A connection's life, and what each incoming message leads to:
 
-    phase      first message       a request                 PING
-    greeting   Authenticate        (is taken as params)      PONG
-    open       -                   Call / Open / Cancel      PONG
-    refused    -                   the refusal, by its id    PONG
+    phase           first message    a request                 PING
+    greeting        Authenticate     (is taken as params)      PONG
+    authenticating  (nothing is read until the hub has said `accepted` or `refused`)
+    open            -                Call / Open / Cancel      PONG
+    refused         -                the refusal, by its id    PONG
 
 A subscription's life, by the ledger's verbs:
 
@@ -120,7 +121,12 @@ class Conversation:
     # ── what the peer says ───────────────────────────────────────────────────────────────────────────
 
     def receive(self, frame: str | bytes) -> Iterator[Step]:
-        """The steps that one WebSocket message leads to, in order. Never raises for what a peer sends."""
+        """The steps that one WebSocket message leads to, in order. Never raises for what a peer sends.
+
+        Lazy on purpose: take each step before asking for the next, which may depend on it.
+        """
+        if self._phase is _Phase.AUTHENTICATING:
+            raise LedgerError("a message was read before the peer's params were judged")
         if self._phase is _Phase.GREETING and frame not in (PING_TEXT, PONG_TEXT):
             yield from self._greet(frame)
             return
@@ -170,7 +176,7 @@ class Conversation:
         if request_id is None:
             raise Malformed("`id` is required")
         if self._refusal is not None:
-            raise PeerError(self._refusal.code, self._refusal.message)
+            raise PeerError(self._refusal.code, self._refusal.message, data=self._refusal.data)
         if request.kind != "subscription":
             return
         if request_id in self._subscriptions:
@@ -190,13 +196,13 @@ class Conversation:
             raise LedgerError(f"accepted while {self._phase.name}")
         self._phase = _Phase.OPEN
 
-    def refused(self, error: PeerError) -> Iterator[Answer]:
+    def refused(self, error: PeerError) -> list[Answer]:
         """The peer is refused: say so under id null, and answer each later request by its id."""
         if self._phase not in (_Phase.GREETING, _Phase.AUTHENTICATING):
             raise LedgerError(f"refused while {self._phase.name}")
         self._phase = _Phase.REFUSED
         self._refusal = error
-        yield Answer(_failure(_NO_TAG, error))
+        return [Answer(_failure(_NO_TAG, error))]
 
     @property
     def is_refused(self) -> bool:
@@ -217,22 +223,28 @@ class Conversation:
 
     def failed(self, tag: Tag, error: PeerError, path: str) -> list[Outgoing]:
         """The subscription failed: an error, and a `stopped` after it if it was live."""
-        entry = self._subscriptions.pop(_id_of(tag), None)
-        if entry is None:
-            raise LedgerError(f"no subscription has id {tag.id!r}")
+        state = self._state_of(tag)
+        if state is None:
+            raise LedgerError(f"subscription {tag.id!r} is not open")
+        del self._subscriptions[_id_of(tag)]
         failure = _failure(tag, error, path)
-        return [failure, Stopped(tag)] if entry[1] is _State.LIVE else [failure]
+        return [failure, Stopped(tag)] if state is _State.LIVE else [failure]
 
     def is_open(self, tag: Tag) -> bool:
         """Whether this very request's subscription is opening or live."""
-        entry = self._subscriptions.get(_id_of(tag))
-        return entry is not None and entry[0] is tag
+        return self._state_of(tag) is not None
 
     def _expect(self, tag: Tag, state: _State) -> None:
+        found = self._state_of(tag)
+        if found is not state:
+            raise LedgerError(
+                f"subscription {tag.id!r} is {found.name if found else 'over'}, not {state.name}"
+            )
+
+    def _state_of(self, tag: Tag) -> _State | None:
+        """The state of this very request's subscription: a later one may have taken over its id."""
         entry = self._subscriptions.get(_id_of(tag))
-        if entry is None or entry[1] is not state:
-            found = entry[1].name if entry else "not open"
-            raise LedgerError(f"subscription {tag.id!r} is {found}, not {state.name}")
+        return entry[1] if entry is not None and entry[0] is tag else None
 
 
 def _id_of(tag: Tag) -> RequestId:

@@ -1,0 +1,5 @@
+"""`python -m adohub` is `adohub`."""
+
+from adohub.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Real tRPC clients, one folder of Node modules per version, and the strings to move them by."""
