@@ -5,6 +5,7 @@ from __future__ import annotations
 from adohub.errors import AdohubError, Goodbye, PeerError, PluginError, StorageError
 from adohub.model import Draft, Event, Position, Principal, now, timestamp
 from adohub.plugin.contracts import (
+    Action,
     Authenticator,
     Authorizer,
     Call,
@@ -18,6 +19,7 @@ from adohub.plugin.contracts import (
     RouteRequest,
     RouteResponse,
     Source,
+    Submission,
     Topic,
 )
 from adohub.plugin.hookspecs import hookimpl
@@ -26,6 +28,7 @@ from adohub.topics import Selection, is_pattern
 from adohub.version import __version__
 
 __all__ = [
+    "Action",
     "AdohubError",
     "Authenticator",
     "Authorizer",
@@ -54,6 +57,7 @@ __all__ = [
     "StorageEngine",
     "StorageError",
     "StorageSettings",
+    "Submission",
     "Topic",
     "__version__",
     "hookimpl",

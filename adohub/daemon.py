@@ -94,6 +94,8 @@ class Daemon:
         gate = Gate(config.server, config.auth.reject_delay_ms, dispatch, authentication, pages, keepalive)
         service.report_status(lambda: "draining" if gate.draining else "ok")
 
+        server = config.server
+        listeners = await _listen(server.host, server.port, server.unix_socket)
         async with trio.open_nursery() as engine_room:
             engine_room.start_soon(journal.keep)
             engine_room.start_soon(pump, journal, routes)
@@ -102,15 +104,14 @@ class Daemon:
                 engine_room.start_soon(supervise, source, service.publisher(source.name))
             if signals:
                 await engine_room.start(self._obey_signals)
-            await self._serve(gate, task_status)
+            await self._serve(gate, listeners, task_status)
             with trio.move_on_after(FLUSH_S):
                 await journal.flushed()
             engine_room.cancel_scope.cancel()
 
-    async def _serve(self, gate: Gate, task_status: trio.TaskStatus[Sequence[str]]) -> None:
-        listeners = await _listen(
-            self._config.server.host, self._config.server.port, self._config.server.unix_socket
-        )
+    async def _serve(
+        self, gate: Gate, listeners: Sequence[Listener], task_status: trio.TaskStatus[Sequence[str]]
+    ) -> None:
         try:
             async with trio.open_nursery() as sessions:
 

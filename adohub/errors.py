@@ -85,7 +85,7 @@ class PeerError(AdohubError):
     """A request is refused, in words that are sent to the peer as they stand.
 
     Raised by procedures, channels and the hub itself; the Python client raises it again on the other side.
-    `data` is merged into the error's `data` object on the wire.
+    `data` is added to the error's `data` object on the wire, where it cannot replace what tRPC puts there.
     """
 
     def __init__(self, code: ErrorCode, message: str = "", *, data: Mapping[str, Any] | None = None) -> None:

@@ -60,6 +60,11 @@ def _matcher(pattern: str) -> Callable[[str], bool]:
     return lambda topic: compiled.fullmatch(topic) is not None
 
 
+def _distinct(values: Iterable[str]) -> tuple[str, ...]:
+    """`values` in order, each once: whoever looks topics up one by one must not find an event twice."""
+    return tuple(dict.fromkeys(texts(values)))
+
+
 def _pairs(values: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     return tuple(values)
 
@@ -73,7 +78,7 @@ class Selection:
     see at all; None means everything.
     """
 
-    topics: Sequence[str] = field(converter=texts)
+    topics: Sequence[str] = field(converter=_distinct)
     key: str | None = None
     where: Sequence[tuple[str, str]] = field(default=(), converter=_pairs)
     visible: Sequence[str] | None = field(default=None, converter=optional(texts))

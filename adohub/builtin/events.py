@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field, frozen, validators
 
 from adohub import Call, Channel, Procedure, PublishRequest, Selection, hookimpl, is_pattern
 
@@ -58,7 +58,7 @@ class HistoryInput:
     topics: Sequence[str] = field(validator=_patterns)
     key: str | None = None
     after: str | None = None
-    limit: int = DEFAULT_HISTORY_EVENTS
+    limit: int = field(default=DEFAULT_HISTORY_EVENTS, validator=validators.ge(1))
 
 
 def _request(event: PublishInput) -> PublishRequest:

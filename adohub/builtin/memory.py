@@ -57,6 +57,7 @@ class MemoryStorage:
         self._by_key: dict[tuple[str, str | None], deque[Event]] = {}
         self._latest: OrderedDict[tuple[str, str | None], Event] = OrderedDict()
         self._repeats: OrderedDict[_Author, tuple[float, Receipt]] = OrderedDict()
+        self._followed: dict[object, int] = {}
         self._arrival = trio.Event()
 
     # ── append ───────────────────────────────────────────────────────────────────────────────────────
@@ -97,11 +98,15 @@ class MemoryStorage:
             del self._repeats[author]
 
     def _trim(self, moment: float) -> None:
-        """Let go of what is beyond the limits; the list itself is shortened only now and then."""
+        """Let go of what is beyond the limits, and what every follower has been given.
+
+        The list itself is shortened only now and then.
+        """
         kept_from = self._first_offset - self._base_offset
         excess = len(self._events) - kept_from - self._settings.max_events
         expired = bisect_right(self._arrived_at, moment - self._settings.max_age_s, lo=kept_from) - kept_from
-        count = max(excess, expired)
+        given = min(self._followed.values(), default=self.head().offset) - (self._first_offset - 1)
+        count = min(max(excess, expired), given)
         if count > 0:
             for event in self._events[kept_from : kept_from + count]:
                 self._drop_from_index(event)
@@ -122,14 +127,20 @@ class MemoryStorage:
     # ── read ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def follow(self, after: Position) -> AsyncIterator[Sequence[Event]]:
-        while True:
-            batch = self._slice(after, BATCH_EVENTS)
-            if batch:
-                after = batch[-1].position
-                yield batch
-                await trio.lowlevel.checkpoint()
-            else:
-                await self._arrival.wait()
+        follower = object()
+        self._followed[follower] = after.offset
+        try:
+            while True:
+                batch = self._slice(after, BATCH_EVENTS)
+                if batch:
+                    after = batch[-1].position
+                    self._followed[follower] = after.offset
+                    yield batch
+                    await trio.lowlevel.checkpoint()
+                else:
+                    await self._arrival.wait()
+        finally:
+            del self._followed[follower]
 
     async def read(self, selection: Selection, after: Position, limit: int) -> Page:
         await trio.lowlevel.checkpoint()
@@ -152,7 +163,7 @@ class MemoryStorage:
 
     def _scan(self, after: Position) -> tuple[Iterable[Event], Position]:
         window = self._slice(after, SCAN_EVENTS)
-        return window, window[-1].position if window else after
+        return window, window[-1].position if window else self.head()
 
     def _slice(self, after: Position, count: int) -> Sequence[Event]:
         start = max(after.offset + 1, self._first_offset) - self._base_offset
@@ -171,6 +182,7 @@ class MemoryStorage:
         return Position(self._epoch, self._base_offset + len(self._events) - 1)
 
     def tail(self) -> Position:
+        self._trim(self._clock())
         return Position(self._epoch, self._first_offset - 1)
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 import click
 
-from adohub.cli.ending import failing_plainly
+from adohub.cli.ending import complain, failing_plainly
+from adohub.cli.streams import prepare
 from adohub.config import load, locate
 from adohub.errors import AdohubError
 from adohub.plugin.loader import load as load_plugins
+from adohub.structuring import did_you_mean
 from adohub.version import __version__
 
 _COMMANDS: Mapping[str, str] = {
@@ -33,30 +37,47 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Built-in ones first, in the order in which one meets them."""
-        try:
-            added = sorted(_added_by_plugins().commands)
-        except AdohubError:
-            added = []  # a broken configuration must not take --help away; `config check` tells of it
-        return [*_COMMANDS, *added]
+        return [*_COMMANDS, *sorted(_added_by_plugins().commands.keys() - _COMMANDS.keys())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported now."""
         module = _COMMANDS.get(cmd_name)
-        if module is not None:
-            command: click.Command = importlib.import_module(module).command
-            return command
-        try:
+        if module is None:
             return _added_by_plugins().commands.get(cmd_name)
-        except AdohubError:
-            return None
+        command: click.Command = importlib.import_module(module).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant; if there is none, the error says which one comes close."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            hint = did_you_mean(args[0], self.list_commands(ctx))
+            raise click.UsageError(error.message.removesuffix(".") + hint, ctx) from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Inside click, which would say "Aborted!" after Ctrl-C and take a broken pipe for an error."""
+        with failing_plainly():
+            return super().invoke(ctx)
 
 
+@cache
 def _added_by_plugins() -> click.Group:
+    """What plugins add. A broken one, or a broken configuration, is told of and takes nothing else away."""
     group = click.Group()
-    registry = load_plugins(load(locate(None, os.environ), os.environ))
+    try:
+        registry = load_plugins(load(locate(None, os.environ), os.environ))
+    except AdohubError as error:
+        complain(error)
+        return group
     for contribution in registry.contributions:
         if contribution.add_commands is not None:
-            contribution.add_commands(group)
+            try:
+                contribution.add_commands(group)
+            except AdohubError as error:
+                complain(error)
     return group
 
 
@@ -75,5 +96,6 @@ def cli() -> None:
 
 def main() -> None:
     """The console script."""
+    prepare()
     with failing_plainly():
         cli()

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from adohub.cli.lines import print_line
-from adohub.cli.options import config_option
+from adohub.cli.options import config_option, tolerant
+from adohub.cli.streams import write
 from adohub.config import Config, dump, load, locate, write_default
 from adohub.daemon import check_engine
 from adohub.errors import ConfigError
@@ -56,7 +57,7 @@ def check(config_file: str | None) -> None:
 
 
 def _check_plugins(config: Config, source: str) -> list[str]:
-    registry = load_plugins(config, source=source)
+    registry = load_plugins(tolerant(config), source=source)
     failed = [
         f"{source}: plugin {one.name}: {one.error}" for one in registry.plugins if one.status == "failed"
     ]
@@ -75,4 +76,4 @@ def show(config_file: str | None) -> None:
     \b
     Example:   ADOHUB__SERVER__PORT=3002 adohub config show
     """
-    click.echo(dump(load(locate(config_file, os.environ), os.environ)), nl=False)
+    write(dump(load(locate(config_file, os.environ), os.environ)))

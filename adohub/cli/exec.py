@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import get_args
 
 import click
+import trio
 
 from adohub.cli.ending import run
-from adohub.cli.options import Target, hub_options
+from adohub.cli.harmless import one_line
+from adohub.cli.options import IDENTIFIER, Target, hub_options
+from adohub.cli.streams import note
+from adohub.client import Client, ConnectionLost
+from adohub.errors import PeerError
 from adohub.runner import compile_regex
 from adohub.runner import run as run_command
 from adohub.runner.progress import Phase
+
+LOOK_BACK_S = 2.0
+"""How long CMD is held up at most, in seconds, to find out whether the task has completed before."""
 
 
 def _regex(context: click.Context, parameter: click.Parameter, value: str | None) -> re.Pattern[str] | None:
@@ -23,9 +32,13 @@ def _regex(context: click.Context, parameter: click.Parameter, value: str | None
         raise click.BadParameter(str(error)) from error
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.option("--task", required=True, metavar="ID", help="The task that this command works on.")
-@click.option("--agent", default="exec", show_default=True, metavar="ID", help="Who runs it.")
+@click.command(context_settings={"allow_interspersed_args": False}, options_metavar="--task ID [OPTIONS]")
+@click.option(
+    "--task", required=True, type=IDENTIFIER, metavar="ID", help="The task that this command works on."
+)
+@click.option(
+    "--agent", default="exec", show_default=True, type=IDENTIFIER, metavar="ID", help="Who runs it."
+)
 @click.option(
     "--phase",
     type=click.Choice(get_args(Phase)),
@@ -42,7 +55,7 @@ def _regex(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--pty", is_flag=True, help="Give it a terminal, for programs that want one.")
 @click.option("--quiet", is_flag=True, help="Do not copy its output to this terminal.")
 @hub_options
-@click.argument("cmd", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.argument("cmd", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
 def command(
     task: str,
     agent: str,
@@ -67,6 +80,7 @@ def command(
 
     async def main() -> int:
         async with target.connect() as client:
+            await _mention_an_earlier_run(client, task)
             return await run_command(
                 client,
                 cmd,
@@ -79,3 +93,11 @@ def command(
             )
 
     run(main)
+
+
+async def _mention_an_earlier_run(client: Client, task: str) -> None:
+    """Says that whoever subscribes to the task's channels finds it completed; if the hub lets us know."""
+    completed = {"topics": ["task.completed"], "key": task, "limit": 1}
+    with trio.move_on_after(LOOK_BACK_S), suppress(PeerError, ConnectionLost):
+        if (await client.query("events.history", completed))["events"]:
+            note(f"task {one_line(task)} has completed before; give each run an id of its own")

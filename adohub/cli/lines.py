@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import click
 import orjson
 
-from adohub.cli.view import harmless
+from adohub.cli.harmless import one_line
+from adohub.cli.streams import is_coloured, write
 
 
 def print_line(text: str) -> None:
     """One line, at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    write(text + "\n")
 
 
 def print_json(value: Any) -> None:
@@ -25,12 +24,15 @@ def print_json(value: Any) -> None:
 
 def print_event(event: Mapping[str, Any]) -> None:
     """One event for people: when, what, of whom, and the payload; in colour on a terminal."""
-    payload = harmless(orjson.dumps(event["payload"]).decode())
+    style = click.style if is_coloured() else _unstyled
     parts = [
-        click.style(event["timestamp"], dim=True),
-        click.style(event["topic"], fg="cyan"),
-        click.style(harmless(event["key"] or "-"), bold=True),
-        payload,
+        style(event["timestamp"], dim=True),
+        style(event["topic"], fg="cyan"),
+        style("-" if event["key"] is None else one_line(event["key"]), bold=True),
+        one_line(orjson.dumps(event["payload"]).decode()),
     ]
-    click.echo(" ".join(parts))
-    sys.stdout.flush()
+    print_line(" ".join(parts))
+
+
+def _unstyled(text: str, **_: object) -> str:
+    return text

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import attrs
 import click
 from attrs import define, frozen
 
-from adohub.client import Client, State, connect
+from adohub.cli.streams import note
+from adohub.client import Address, Client, State, connect
+from adohub.config import Config
 
 Command = Callable[..., Any]
 
 DEFAULT_URL = "ws://localhost:3001"
+
+
+class _Identifier(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.5
+    """Text that names something at the hub: there is some, and JSON can hold it."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not value:
+            self.fail("it is empty", param, ctx)
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            self.fail("it is not UTF-8", param, ctx)
+        return value
+
+
+IDENTIFIER = _Identifier()
 
 
 @frozen
@@ -23,6 +43,10 @@ class Target:
 
     url: str
     token: str | None
+
+    def __str__(self) -> str:
+        """The address, without what may be secret in it."""
+        return str(Address.parse(self.url))
 
     @asynccontextmanager
     async def connect(self, *, quiet: bool = False) -> AsyncIterator[Client]:
@@ -43,11 +67,11 @@ class _Announcer:
     def hear(self, state: State) -> None:
         if state == "open":
             if self._is_away:
-                sys.stderr.write("adohub: connected again\n")
+                note("connected again")
             self._was_open, self._is_away = True, False
         elif state == "connecting" and self._was_open and not self._is_away:
             self._is_away = True
-            sys.stderr.write("adohub: connection lost; reconnecting\n")
+            note("connection lost; reconnecting")
 
 
 def hub_options(command: Command) -> Command:
@@ -76,3 +100,8 @@ def config_option(command: Command) -> Command:
         metavar="FILE",
         help="Configuration (default: $ADOHUB_CONFIG, ./adohub.toml, /etc/adohub/adohub.toml).",
     )(command)
+
+
+def tolerant(config: Config) -> Config:
+    """`config`, in which a broken plugin is only left out: to tell of every one, not to stop at the first."""
+    return attrs.evolve(config, plugins=attrs.evolve(config.plugins, strict=False))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import attrs
 import click
 
 from adohub.cli.lines import print_json, print_line
-from adohub.cli.options import config_option
+from adohub.cli.options import config_option, tolerant
 from adohub.config import load, locate
 from adohub.plugin.loader import load as load_plugins
+from adohub.plugin.registry import PluginRecord
 
 
 @click.group(name="plugins")
@@ -32,11 +34,18 @@ def list_(as_json: bool, config_file: str | None) -> None:
     Example:   adohub plugins list --json
     """
     path = locate(config_file, os.environ)
-    registry = load_plugins(load(path, os.environ), source=str(path or "configuration"))
+    registry = load_plugins(tolerant(load(path, os.environ)), source=str(path or "configuration"))
     if as_json:
         print_json([attrs.asdict(plugin) for plugin in registry.plugins])
-        return
-    for plugin in registry.plugins:
-        print_line(f"{plugin.status:<9} {plugin.name:<14} {plugin.version:<10} {plugin.origin}")
+    else:
+        _print(registry.plugins)
+
+
+def _print(plugins: Sequence[PluginRecord]) -> None:
+    name_width = max(len(plugin.name) for plugin in plugins)
+    version_width = max(len(plugin.version) for plugin in plugins)
+    for plugin in plugins:
+        row = f"{plugin.status:<9} {plugin.name:<{name_width}}  {plugin.version:<{version_width}}"
+        print_line(f"{row}  {plugin.origin}")
         if plugin.error:
             print_line(f"{'':<9} {plugin.error}")

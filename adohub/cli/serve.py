@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 
 import attrs
@@ -12,6 +11,7 @@ import structlog
 
 from adohub import daemon, logs
 from adohub.cli.ending import run
+from adohub.cli.lines import print_line
 from adohub.cli.options import config_option
 from adohub.config import Config, load, locate
 from adohub.plugin.loader import load as load_plugins
@@ -63,5 +63,4 @@ def _report_plugins(registry: Registry) -> None:
 
 
 def _announce(urls: Sequence[str]) -> None:
-    sys.stdout.write(f"adohub {__version__} is ready at {' and '.join(urls)}\n")
-    sys.stdout.flush()
+    print_line(f"adohub {__version__} is ready at {' and '.join(urls)}")

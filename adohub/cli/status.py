@@ -30,14 +30,14 @@ def command(as_json: bool, url: str, token: str | None) -> None:
         if as_json:
             print_json({**health, **info})
         else:
-            _print(url, health, info)
+            _print(target, health, info)
         return 0
 
     run(main)
 
 
-def _print(url: str, health: Mapping[str, Any], info: Mapping[str, Any]) -> None:
-    print_line(f"{url}: {health['status']}, version {health['version']}, up {_duration(health['uptime'])}")
+def _print(target: Target, health: Mapping[str, Any], info: Mapping[str, Any]) -> None:
+    print_line(f"{target}: {health['status']}, version {health['version']}, up {_duration(health['uptime'])}")
     print_line(f"instance  {health['instance']}")
     print_line(f"engine    {info['engine']}")
     _list("topics", [topic["name"] for topic in info["topics"]])
@@ -56,8 +56,11 @@ def _plugin(plugin: Mapping[str, Any]) -> str:
 
 
 def _duration(seconds: float) -> str:
+    """The two largest units of it."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    return " ".join(f"{count} {unit}" for count, unit in parts if count)[:20] or "0 s"
+    units = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    while len(units) > 1 and not units[0][0]:
+        units.pop(0)
+    return " ".join(f"{count} {unit}" for count, unit in units[:2])

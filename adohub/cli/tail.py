@@ -6,7 +6,8 @@ import click
 
 from adohub.cli.ending import run
 from adohub.cli.lines import print_event, print_json
-from adohub.cli.options import Target, hub_options
+from adohub.cli.options import IDENTIFIER, Target, hub_options
+from adohub.model import Position
 from adohub.topics import is_pattern
 
 
@@ -17,10 +18,16 @@ def _patterns(context: click.Context, parameter: click.Parameter, value: tuple[s
     return value or ("**",)
 
 
+def _event_id(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and Position.parse(value) is None:
+        raise click.BadParameter(f'"{value}" is no event id, such as `adohub tail --json` shows')
+    return value
+
+
 @click.command()
 @click.argument("pattern", nargs=-1, callback=_patterns)
-@click.option("--after", metavar="ID", help="Begin after this event instead of now.")
-@click.option("--key", metavar="KEY", help="Only events of this key, such as a task's id.")
+@click.option("--after", callback=_event_id, metavar="ID", help="Begin after this event instead of now.")
+@click.option("--key", type=IDENTIFIER, metavar="KEY", help="Only events of this key, such as a task's id.")
 @click.option(
     "--json", "as_json", is_flag=True, help="One event a line: {id, topic, key, payload, timestamp}."
 )

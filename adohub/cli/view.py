@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TaskProgressColumn, TextColumn
+from rich.table import Column
 from rich.text import Text
+
+from adohub.cli.harmless import harmless, in_its_colours, one_line
 
 MAX_PARTIAL_LINE_CHARS = 16_384
 """A line without an end is shown after this many characters."""
-
-_CONTROLS = re.compile(
-    r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
-
-
-def harmless(text: str) -> str:
-    """`text` without terminal control sequences, which could do more than be read."""
-    return _CONTROLS.sub("", text)
 
 
 class View(Protocol):
@@ -41,7 +35,8 @@ class Lines:
     def add(self, agent: str, stream: str, content: str) -> Iterator[str]:
         """The lines that `content` completes."""
         *complete, rest = (self._partial.pop((agent, stream), "") + content).split("\n")
-        yield from (line.rstrip("\r").rpartition("\r")[2] for line in complete)
+        yield from map(_settled, complete)
+        rest = _settled(rest) + ("\r" if rest.endswith("\r") else "")
         if len(rest) > MAX_PARTIAL_LINE_CHARS:
             yield rest
         elif rest:
@@ -51,6 +46,11 @@ class Lines:
         """The lines that never ended."""
         yield from self._partial.values()
         self._partial.clear()
+
+
+def _settled(line: str) -> str:
+    """What of `line` stays on a terminal: what comes after the last carriage return inside it."""
+    return line.rstrip("\r").rpartition("\r")[2]
 
 
 class PlainView:
@@ -66,7 +66,7 @@ class PlainView:
         step = (payload["phase"], int(payload["progress"]))
         if step != self._shown:
             self._shown = step
-            self._say(f"[{step[0]} {step[1]:3d}%] {harmless(payload['message'])}")
+            self._say(f"[{step[0]} {step[1]:3d}%] {one_line(payload['message'])}")
 
     def output(self, payload: Mapping[str, Any]) -> None:
         """The lines it completes."""
@@ -83,6 +83,13 @@ class PlainView:
         self._write(line + "\n")
 
 
+class _ElapsedColumn(ProgressColumn):
+    """The time since the bar appeared. rich's own stops when the first phase reaches 100 %."""
+
+    def render(self, task: Task) -> Text:
+        return Text(str(timedelta(seconds=int(task.elapsed or 0))), style="progress.elapsed")
+
+
 class LiveView:
     """A progress bar that stays below the output."""
 
@@ -90,16 +97,16 @@ class LiveView:
         self._console = console
         self._lines = Lines()
         self._bar = Progress(
-            TextColumn("[bold]{task.fields[name]}"),
-            TextColumn("{task.fields[phase]:<8}"),
-            BarColumn(bar_width=None),
+            _shortened("{task.fields[name]}", "bold", max_width=24),
+            _shortened("{task.fields[phase]}", "none", width=8),
+            BarColumn(bar_width=None, table_column=Column(ratio=2)),
             TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.description}", markup=False),
+            _ElapsedColumn(),
+            _shortened("{task.description}", "none", ratio=3),
             console=console,
             expand=True,
         )
-        self._row: TaskID = self._bar.add_task("waiting …", total=100, name=harmless(task), phase="")
+        self._row: TaskID = self._bar.add_task("waiting …", total=100, name=one_line(task), phase="")
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -109,7 +116,7 @@ class LiveView:
 
     def progress(self, payload: Mapping[str, Any]) -> None:
         """Move the bar."""
-        message = harmless(payload["message"])[:60]
+        message = one_line(payload["message"])
         self._bar.update(
             self._row, completed=payload["progress"], description=message, phase=payload["phase"]
         )
@@ -130,8 +137,14 @@ class LiveView:
         self._print(_ending(payload), "bold green" if good else "bold red")
 
     def _print(self, line: str, style: str) -> None:
-        self._console.print(Text.from_ansi(line, style=style), highlight=False, soft_wrap=True)
+        self._console.print(in_its_colours(line, style), highlight=False, soft_wrap=True)
+
+
+def _shortened(content: str, style: str, **column: int) -> TextColumn:
+    """A column that ends in an ellipsis where the terminal is too narrow for it."""
+    layout = Column(no_wrap=True, overflow="ellipsis", **column)  # type: ignore[arg-type]
+    return TextColumn(content, style, markup=False, table_column=layout)
 
 
 def _ending(payload: Mapping[str, Any]) -> str:
-    return f"{harmless(payload['taskId'])} {payload['status']} in {payload['duration'] / 1000:.1f} s"
+    return f"{one_line(payload['taskId'])} {payload['status']} in {payload['duration'] / 1000:.1f} s"

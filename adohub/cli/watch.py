@@ -5,13 +5,15 @@ from __future__ import annotations
 import click
 
 from adohub.cli.ending import run
+from adohub.cli.harmless import one_line
 from adohub.cli.lines import print_json
-from adohub.cli.options import Target, hub_options
-from adohub.cli.watching import follow, shown_in, view_of
+from adohub.cli.options import IDENTIFIER, Target, hub_options
+from adohub.cli.streams import note
+from adohub.cli.watching import follow, is_known, shown_in, view_of
 
 
 @click.command()
-@click.argument("task")
+@click.argument("task", type=IDENTIFIER)
 @click.option(
     "--json", "as_json", is_flag=True, help="One event a line: {id, topic, key, payload, timestamp}."
 )
@@ -19,7 +21,8 @@ from adohub.cli.watching import follow, shown_in, view_of
 def command(task: str, as_json: bool, url: str, token: str | None) -> None:
     """Show a task's progress and output until it completes.
 
-    Begins with what the hub still keeps of it. Exits 0 if the task completed, 1 if it failed.
+    Begins with what the hub still keeps of it, of its newest run if there were several. Exits 0 if the
+    task completed, 1 if it failed.
 
     \b
     Example:   adohub watch task-123
@@ -28,6 +31,8 @@ def command(task: str, as_json: bool, url: str, token: str | None) -> None:
 
     async def main() -> int:
         async with target.connect() as client:
+            if not await is_known(client, task):
+                note(f"nothing is known of task {one_line(task)} yet; waiting for it")
             if as_json:
                 return 0 if await follow(client, task, print_json) else 1
             with view_of(task) as view:

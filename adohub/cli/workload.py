@@ -11,7 +11,6 @@ import ast
 import dis
 import marshal
 import py_compile
-import sys
 import sysconfig
 import tempfile
 from collections.abc import Callable, Sequence
@@ -21,6 +20,9 @@ from types import CodeType
 MOST_SOURCES = 500
 """How many files are worked on: some fifteen seconds' worth."""
 
+LINE_EVERY = 125
+"""After how many files a line is left standing."""
+
 _HEADER_BYTES = 16
 """A .pyc file's magic number, flags and source stamp (PEP 552)."""
 
@@ -29,7 +31,6 @@ _LEFT_OUT = {"test", "tests", "idlelib", "lib2to3", "site-packages", "__pycache_
 
 def main() -> None:
     """Do the work, printing a line for each file."""
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     library = Path(sysconfig.get_path("stdlib"))
     with tempfile.TemporaryDirectory(prefix="adohub-demo-") as folder:
         sources = find(library)
@@ -49,10 +50,12 @@ def find(library: Path) -> Sequence[Path]:
 
 
 def each(phase: str, sources: Sequence[Path], library: Path, work: Callable[[Path], None]) -> None:
-    """Do `work` on every source, and print how far it is."""
+    """Do `work` on every source, and print how far it is: over the last line, mostly."""
     for number, source in enumerate(sources, start=1):
         work(source)
-        print(f"[{phase}] {number}/{len(sources)} {source.relative_to(library)}")
+        lasting = number == len(sources) or number % LINE_EVERY == 0
+        line = f"[{phase}] {number}/{len(sources)} {source.relative_to(library)}"
+        print(line, end="\n" if lasting else "\r", flush=True)
 
 
 def parse_one(source: Path) -> None:

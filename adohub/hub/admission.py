@@ -13,10 +13,10 @@ from adohub.hub.cohort import Interest
 from adohub.hub.policy import Policy
 from adohub.model import OnSlow, Principal, Replay
 from adohub.plugin.contracts import Channel
-from adohub.structuring import StructureError, wire
+from adohub.structuring import StructureError, Structurer, wire
 from adohub.topics import Selection
 from adohub.wire.encode import View
-from adohub.wire.messages import Request
+from adohub.wire.messages import ABSENT, Request
 
 
 @frozen
@@ -40,6 +40,9 @@ class Admission:
 
 _structure_shared = wire.compile(SubscriptionInput)
 
+_by_field = Structurer(lambda attribute: attribute.removesuffix("_"), closed=False)
+"""Reads derived inputs, whose attributes are fields' own wire names with `_` behind: so any name will do."""
+
 
 @frozen
 class Entrance:
@@ -51,11 +54,13 @@ class Entrance:
 
     @_structure_own.default
     def _(self) -> Callable[[object], Any]:
-        return wire.compile(self.channel.input or derived_input(self.channel))
+        if self.channel.input is not None:
+            return wire.compile(self.channel.input)
+        return _by_field.compile(derived_input(self.channel))
 
     def admit(self, request: Request, principal: Principal, policy: Policy) -> Admission:
         """What `request` subscribes to. Raises PeerError: BAD_REQUEST naming each field, FORBIDDEN."""
-        shared, own = self._structured(request.input or {})
+        shared, own = self._structured({} if request.input in (ABSENT, None) else request.input)
         selection = self._select(own)
         visible = policy.visible(principal, selection.topics)
         channel = self.channel
@@ -84,16 +89,16 @@ class Entrance:
         channel = self.channel
         if channel.select is not None:
             return channel.select(own)
-        key = getattr(own, channel.key) if channel.key else None
-        where = [(name, value) for name in channel.where if (value := getattr(own, name)) is not None]
+        key = getattr(own, f"{channel.key}_") if channel.key else None
+        where = [(name, value) for name in channel.where if (value := getattr(own, f"{name}_")) is not None]
         return Selection(channel.topics, key=key, where=where)
 
 
 def derived_input(channel: Channel) -> type[Any]:
     """The input class of a channel that has none: its key, required, and its `where` fields, optional."""
     optional: Any = str | None
-    fields: dict[str, Any] = {channel.key: field(type=str)} if channel.key else {}
-    fields |= {name: field(type=optional, default=None, kw_only=True) for name in channel.where}
+    fields: dict[str, Any] = {f"{channel.key}_": field(type=str)} if channel.key else {}
+    fields |= {f"{name}_": field(type=optional, default=None, kw_only=True) for name in channel.where}
     return attrs.make_class(f"{channel.path.replace('.', '_')}_input", fields, frozen=True)
 
 

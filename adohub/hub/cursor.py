@@ -16,7 +16,7 @@ from typing import Protocol
 
 from adohub.errors import Goodbye
 from adohub.hub.cohort import Interest
-from adohub.hub.journal import Journal
+from adohub.hub.journal import Journal, Resumption
 from adohub.hub.routes import Routes
 from adohub.model import Event, OnSlow, Position, Replay
 from adohub.wire.encode import data_body, data_prefix, encode
@@ -100,32 +100,32 @@ class Cursor:
         else:
             self._subscriber.start(lambda: self._begin(replay))
 
-    def resume(self, position: Position) -> None:
-        """A returning subscription: goes on after `position`."""
-        self._position = position
-        self._subscriber.start(self._resume)
+    def resume(self, resumption: Resumption) -> None:
+        """A returning subscription: goes on where `resumption` says."""
+        self._position = resumption.position
+        self._subscriber.start(lambda: self._resume(resumption.seen))
 
     async def _begin(self, replay: Replay) -> None:
-        newest = await self._newest()
-        if replay == "last":
-            await self._show(newest)
-        elif replay == "all":
-            tail = self._journal.tail
-            await self._show([event for event in newest if event.position <= tail])
-            self._position = tail
-        await self._replay()
-
-    async def _resume(self) -> None:
-        await self._journal.delivered(self._position)
-        await self._newest()
-        await self._replay()
-
-    async def _newest(self) -> Sequence[Event]:
-        """The newest events up to the position; notes whether one of them has ended the subscription already.
-
-        Later ones are left out: the replay, which begins at the position, will come to them.
-        """
         latest = await self._journal.latest(self._interest.reading)
+        if replay == "all":
+            self._position = min(self._journal.tail, self._journal.head)
+        newest = self._not_replayed(latest)
+        if replay != "none":
+            await self._show(newest)
+        await self._replay()
+
+    async def _resume(self, seen: Position) -> None:
+        await self._journal.delivered(self._position)
+        if seen < self._position or self._interest.completes_on is not None:
+            newest = self._not_replayed(await self._journal.latest(self._interest.reading))
+            await self._show([event for event in newest if event.position > seen])
+        await self._replay()
+
+    def _not_replayed(self, latest: Sequence[Event]) -> Sequence[Event]:
+        """Those of `latest` up to the position; notes whether one of them has ended the subscription already.
+
+        The replay, which begins at the position, will come to the others.
+        """
         newest = [event for event in latest if event.position <= self._position]
         self._ends_at_head = any(map(self._interest.completed_by, newest))
         return newest
@@ -158,7 +158,7 @@ class Cursor:
         """Push the shown ones of `events`, which all lie before the position, however long it takes."""
         shown = [event for event in events if self._interest.selection.chooses(event)]
         for _, frames, _ in self._chunks(shown, completing=False):
-            while not self._subscriber.push(frames):
+            while not self._is_over() and not self._subscriber.push(frames):
                 await self._subscriber.room()
 
     def _chunks(

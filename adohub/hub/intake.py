@@ -58,6 +58,8 @@ class Intake:
             raise PeerError("BAD_REQUEST", str(error)) from error
         except TypeError as error:
             raise PeerError("BAD_REQUEST", f"the payload cannot be written as JSON: {error}") from error
+        except RecursionError as error:
+            raise PeerError("BAD_REQUEST", "the payload is nested too deeply") from error
         return Draft(
             topic=request.topic,
             key=_key(form.topic, payload),

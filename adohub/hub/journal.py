@@ -65,10 +65,15 @@ class Submission:
 
 @frozen
 class Resumption:
-    """Where a returning subscriber goes on: after `position`; `recovered` unless something was missed."""
+    """Where a returning subscriber goes on: after `position`; `recovered` unless something was missed.
+
+    `seen` is what it is known to have seen already; in a gap that lies before the position, or at the very
+    beginning when its id tells nothing.
+    """
 
     position: Position
     recovered: bool
+    seen: Position
 
 
 class Journal:
@@ -170,9 +175,11 @@ class Journal:
         """
         position = Position.parse(event_id)
         tail, newest = self._storage.tail(), self._storage.head()
-        if position is None or position.epoch != newest.epoch or not tail <= position <= newest:
-            return Resumption(tail, recovered=False)
-        return Resumption(position, recovered=True)
+        if position is None or position.epoch != newest.epoch or position > newest:
+            return Resumption(tail, recovered=False, seen=Position(tail.epoch, 0))
+        if position < tail:
+            return Resumption(tail, recovered=False, seen=position)
+        return Resumption(position, recovered=True, seen=position)
 
     @property
     def tail(self) -> Position:

@@ -21,7 +21,7 @@ from adohub.plugin.contracts import Call, Hub, Procedure
 from adohub.plugin.registry import Registry
 from adohub.structuring import StructureError, wire
 from adohub.wire.encode import encode, json_bytes
-from adohub.wire.messages import ABSENT, Data, Failure, Request
+from adohub.wire.messages import ABSENT, Data, Failure, Request, Tag
 
 CLOSE_TRY_AGAIN = 1013
 
@@ -103,14 +103,14 @@ class Dispatch:
         if resumption is None:
             cursor.begin(admission.replay)
         else:
-            cursor.resume(resumption.position)
+            cursor.resume(resumption)
         return cursor
 
     # ── exceptions ───────────────────────────────────────────────────────────────────────────────────
 
     def refusal(self, error: Exception, where: str) -> PeerError:
         """`error` in words for a peer. What was not raised on purpose is logged, and told by incident."""
-        if isinstance(error, PeerError):
+        if isinstance(error, PeerError) and _can_be_said(error):
             return error
         if isinstance(error, StructureError):
             return PeerError("BAD_REQUEST", str(error))
@@ -136,6 +136,15 @@ class Dispatch:
 def not_found(request: Request) -> PeerError:
     """No procedure of this kind at this path; the text is @trpc/server's."""
     return PeerError("NOT_FOUND", f'No "{request.kind}"-procedure on path "{request.path}"')
+
+
+def _can_be_said(error: PeerError) -> bool:
+    """Whether the wire can carry `error`: a plugin may have put anything into it."""
+    try:
+        encode(Failure(Tag(None), error.code, error.message, None, error.data))
+    except (TypeError, KeyError):
+        return False
+    return True
 
 
 def wire_form(result: Any) -> Any:

@@ -15,8 +15,8 @@ from adohub.errors import Goodbye
 from adohub.hub.authentication import Authentication
 from adohub.model import Principal
 from adohub.net.dispatch import Dispatch
-from adohub.net.head import Head, HeadRefused, check_origin, check_upgrade, read_head
-from adohub.net.host import hosted_by_trio_websocket
+from adohub.net.head import Head, HeadRefused, check_origin, check_upgrade, plain_upgrade, read_head
+from adohub.net.host import Host, host_by_trio_websocket
 from adohub.net.http import Pages, refused, written
 from adohub.net.keepalive import Keepalive, Watched
 from adohub.net.listener import Peer
@@ -26,6 +26,8 @@ from adohub.wire.codes import CODES
 from adohub.wire.conversation import Conversation
 
 WEBSOCKET_PATHS = ("/", "/trpc", "/trpc/")
+
+_RESTART = Goodbye(CLOSE_RESTART, "the hub restarts; reconnect to resume")
 
 
 class Gate:
@@ -47,22 +49,25 @@ class Gate:
         self._pages = pages
         self._keepalive = keepalive
         self._sessions: dict[Session, None] = {}
-        self._connections = 0
+        self.connections = 0
+        """How many are open now, plain HTTP ones included."""
         self._all_left = trio.Event()
         self.draining = False
         """Whether new WebSockets are refused because the hub is about to end."""
 
     async def serve(self, connected: socket.socket, peer: Peer) -> None:
-        """Serve one connection to its end. Raises nothing that concerns this connection alone."""
-        self._connections += 1
+        """Serve one connection to its end. Raises nothing: a fault in one connection is not the others'."""
+        self.connections += 1
         try:
             async with trio.open_nursery() as nursery:
                 outbox = Outbox(connected, nursery, limit=self._config.outbox_bytes)
                 async with outbox:
                     await self._serve(outbox, peer)
                 nursery.cancel_scope.cancel()
+        except Exception as error:  # noqa: BLE001 - see the docstring
+            self._dispatch.incident(error, f"connection from {peer.address}")
         finally:
-            self._connections -= 1
+            self.connections -= 1
 
     async def drain(self, deadline_s: float) -> None:
         """Refuse newcomers and see everybody out, one by one over half of `deadline_s` seconds."""
@@ -70,7 +75,7 @@ class Gate:
         sessions = list(self._sessions)
         with trio.move_on_after(deadline_s):
             for session in sessions:
-                session.leave(Goodbye(CLOSE_RESTART, "the hub restarts; reconnect to resume"))
+                session.leave(_RESTART)
                 await trio.sleep(min(0.01, deadline_s / 2 / len(sessions)))
             while self._sessions:
                 self._all_left = trio.Event()
@@ -104,7 +109,7 @@ class Gate:
         principal = None
         if credentials.get("token") or not expects_params:
             principal = await self._identify_at_upgrade(credentials)
-        outbox.unread(head.raw)
+        outbox.unread(plain_upgrade(head))
         return _Admitted(principal, expects_params, credentials)
 
     def _check(self, head: Head) -> None:
@@ -114,7 +119,7 @@ class Gate:
         check_origin(head, tuple(self._config.allowed_origins))
         if self.draining:
             raise HeadRefused(503, "the hub is about to restart", {"retry-after": "1"})
-        if self._connections > self._config.max_connections:
+        if self.connections > self._config.max_connections:
             raise HeadRefused(503, "the hub has as many connections as it may", {"retry-after": "1"})
 
     async def _identify_at_upgrade(self, credentials: Mapping[str, Any]) -> Principal:
@@ -139,16 +144,21 @@ class Gate:
             expects_params=admitted.expects_params,
             max_subscriptions=self._config.max_subscriptions_per_connection,
         )
-        async with hosted_by_trio_websocket(outbox, self._config.max_message_bytes) as host:
+
+        async def converse(host: Host) -> None:
             principal = None if admitted.expects_params else admitted.principal
             session = Session(host, outbox, conversation, self._dispatch, self._limits, principal, identify)
             with self._in_register(session):
                 await session.run()
 
+        await host_by_trio_websocket(outbox, self._config.max_message_bytes, converse)
+
     @contextmanager
     def _in_register(self, session: Session) -> Iterator[None]:
-        watched = Watched(session.outbox, lambda: session.conversation.speaks_v11, session.outbox.abort)
+        watched = Watched(session.outbox, lambda: session.conversation.speaks_v11, session.abandon)
         self._sessions[session] = None
+        if self.draining:  # it was let in before the drain, and has only now come through
+            session.leave(_RESTART)
         self._keepalive.watch(watched)
         try:
             yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
@@ -30,7 +29,7 @@ class HeadRefused(Exception):
 class Head:
     """One request's head. Header names are lower case; of a repeated header the last value counts.
 
-    `raw` is everything read so far, the beginning of a body included.
+    `raw` is everything read so far; `rest` is the part of it that came after the head.
     """
 
     method: str
@@ -38,6 +37,7 @@ class Head:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     raw: bytes
+    rest: bytes = b""
 
     @property
     def is_upgrade(self) -> bool:
@@ -61,7 +61,10 @@ async def read_head(outbox: Outbox) -> Head | None:
         except h11.RemoteProtocolError as error:
             raise HeadRefused(error.error_status_hint, "this is no HTTP request that can be read") from error
         if isinstance(event, h11.Request):
-            return _head(event, raw)
+            rest = parser.trailing_data[0]
+            if len(raw) - len(rest) > MAX_HEAD_BYTES:
+                raise HeadRefused(431, f"the request's head is longer than {MAX_HEAD_BYTES} bytes")
+            return _head(event, raw, rest)
         if event is not h11.NEED_DATA:
             return None
         data = await outbox.receive_some()
@@ -69,11 +72,14 @@ async def read_head(outbox: Outbox) -> Head | None:
         parser.receive_data(data)
 
 
-def _head(request: h11.Request, raw: bytes) -> Head:
-    target = urlsplit(request.target.decode("ascii", "replace"))
+def _head(request: h11.Request, raw: bytes, rest: bytes) -> Head:
+    try:
+        target = urlsplit(request.target.decode("ascii", "replace"))
+    except ValueError as error:
+        raise HeadRefused(400, "the request's target is no URL") from error
     query = {name: values[-1] for name, values in parse_qs(target.query, keep_blank_values=True).items()}
     headers = {name.decode("ascii"): value.decode("latin-1") for name, value in request.headers}
-    return Head(request.method.decode("ascii"), target.path or "/", query, headers, raw)
+    return Head(request.method.decode("ascii"), target.path or "/", query, headers, raw, rest)
 
 
 def check_upgrade(head: Head) -> None:
@@ -85,12 +91,31 @@ def check_upgrade(head: Head) -> None:
         raise HeadRefused(400, "the Connection header does not say Upgrade")
     if head.headers.get("sec-websocket-version") != "13":
         raise HeadRefused(426, "this server speaks WebSocket version 13", {"sec-websocket-version": "13"})
-    try:
-        key = base64.b64decode(head.headers.get("sec-websocket-key", ""), validate=True)
-    except binascii.Error:
-        key = b""
-    if len(key) != 16:
+    if len(_websocket_key(head)) != 16:
         raise HeadRefused(400, "Sec-WebSocket-Key is not the base64 of 16 bytes")
+    if head.headers.get("content-length", "0") != "0" or "transfer-encoding" in head.headers:
+        raise HeadRefused(400, "a WebSocket handshake has no body")
+    if head.rest:  # RFC 6455, section 4.1: the client waits; what it sends before would be lost in the host
+        raise HeadRefused(400, "no frame may be sent before the handshake is answered")
+
+
+def _websocket_key(head: Head) -> bytes:
+    try:
+        return base64.b64decode(head.headers.get("sec-websocket-key", ""), validate=True)
+    except ValueError:
+        return b""
+
+
+def plain_upgrade(head: Head) -> bytes:
+    """The handshake of `head`, which `check_upgrade` has passed, reduced to what its answer depends on.
+
+    A host is given this instead of the peer's own words, of which it might not like some.
+    """
+    key = base64.b64encode(_websocket_key(head))
+    return (
+        b"GET / HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + b"\r\n\r\n"
+    )
 
 
 def check_origin(head: Head, allowed: tuple[str, ...]) -> None:

@@ -6,17 +6,19 @@ it, ready made. The session needs nothing else of it than this interface.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import trio
 import trio_websocket
 from wsproto.frame_protocol import CloseReason
+from wsproto.utilities import ProtocolError
 
+from adohub.errors import Goodbye
 from adohub.net.outbox import Outbox
 from adohub.wire.frame import clipped_reason
 
+CLOSE_TOO_BIG = 1009
 NO_STATUS = 1005
 """Close without a code, as @trpc/server does after refused connection params."""
 
@@ -29,7 +31,7 @@ class Host(Protocol):
     """One open WebSocket."""
 
     async def receive(self) -> str | bytes:
-        """The next message. Raises PeerGone."""
+        """The next message. Raises PeerGone, or Goodbye for one that is too long."""
         ...
 
     async def close(self, code: int, reason: str) -> None:
@@ -54,8 +56,7 @@ class TrioWebsocketHost:
         except trio_websocket.ConnectionClosed as error:
             raise PeerGone from error
         if isinstance(message, str) and self._is_too_long(message):
-            await self.close(1009, f"messages may have {self._max_message_bytes} bytes")
-            raise PeerGone
+            raise Goodbye(CLOSE_TOO_BIG, f"messages may have {self._max_message_bytes} bytes")
         return message
 
     def _is_too_long(self, message: str) -> bool:
@@ -68,12 +69,20 @@ class TrioWebsocketHost:
         )
 
 
-@asynccontextmanager
-async def hosted_by_trio_websocket(outbox: Outbox, max_message_bytes: int) -> AsyncIterator[Host]:
-    """A WebSocket on `outbox`, whose handshake request is about to be read from it."""
-    async with trio.open_nursery() as nursery:
-        request = await trio_websocket.wrap_server_stream(
-            nursery, outbox, max_message_size=max_message_bytes, receive_buffer_size=None
-        )
-        yield TrioWebsocketHost(await request.accept(), max_message_bytes)
-        nursery.cancel_scope.cancel()
+async def host_by_trio_websocket(
+    outbox: Outbox, max_message_bytes: int, converse: Callable[[Host], Awaitable[None]]
+) -> None:
+    """Run `converse` on the WebSocket whose handshake request is about to be read from `outbox`.
+
+    trio-websocket's reader raises when the peer vanishes during the handshake, or speaks out of turn once a
+    close is under way. Either is one more way for this WebSocket to be over, so `converse` is cancelled.
+    """
+    try:
+        async with trio.open_nursery() as nursery:
+            request = await trio_websocket.wrap_server_stream(
+                nursery, outbox, max_message_size=max_message_bytes, receive_buffer_size=None
+            )
+            await converse(TrioWebsocketHost(await request.accept(), max_message_bytes))
+            nursery.cancel_scope.cancel()
+    except* (trio_websocket.ConnectionClosed, ProtocolError):
+        pass

@@ -97,11 +97,13 @@ class Outbox(trio.abc.Stream):
             self._nursery.start_soon(self._drain)
 
     async def _drain(self) -> None:
+        """Shielded: what is queued is still passed on when the connection is cancelled, until `abort`."""
         try:
-            while self._queue:
-                await trio.lowlevel.wait_writable(self._socket)
-                self._write_queued()
-                self._report_progress()
+            with trio.CancelScope(shield=True):
+                while self._queue:
+                    await trio.lowlevel.wait_writable(self._socket)
+                    self._write_queued()
+                    self._report_progress()
         except (OSError, trio.ClosedResourceError):
             self._break()
         finally:
@@ -142,12 +144,16 @@ class Outbox(trio.abc.Stream):
             if is_close_frame(frame):
                 self.seal()
         await self.room()
+        if self._closed:
+            raise trio.ClosedResourceError("this socket was closed meanwhile")
         if self._broken:
             raise trio.BrokenResourceError("the peer is gone")
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until there is room."""
         await trio.lowlevel.checkpoint()
+        if self._closed:
+            raise trio.ClosedResourceError("this socket is closed")
         await self.room()
 
     # ── in ───────────────────────────────────────────────────────────────────────────────────────────
@@ -159,7 +165,9 @@ class Outbox(trio.abc.Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """What the peer has sent, b"" at its end. Raises trio.BrokenResourceError when it is gone."""
         await trio.lowlevel.checkpoint()
-        limit = max_bytes or RECEIVE_BYTES
+        limit = RECEIVE_BYTES if max_bytes is None else max_bytes
+        if limit < 1:
+            raise ValueError("max_bytes must be positive")
         if self._unread:
             data, self._unread = self._unread[:limit], self._unread[limit:]
             return data

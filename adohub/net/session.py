@@ -67,22 +67,22 @@ class Session:
         self._principal = principal
         self._identify = identify
         self._cursors: dict[Tag, Cursor] = {}
-        self._calls = trio.Semaphore(CALLS_IN_FLIGHT)
+        self._calls = 0
+        self._call_answered = trio.Event()
         self._nursery: trio.Nursery | None = None
         self._goodbye: Goodbye | None = None
         self._leaving = False
 
     async def run(self) -> None:
         """Converse until either side has had enough; leaves nothing behind."""
-        try:
-            async with trio.open_nursery() as nursery:
-                self._nursery = nursery
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            self._leave_if_idle()
+            try:
                 await self._converse()
+            finally:  # while the nursery still takes tasks: until it has left, a cursor may want to start one
+                self._leave_cursors()
                 nursery.cancel_scope.cancel()
-        finally:
-            for cursor in self._cursors.values():
-                cursor.leave()
-            self._cursors.clear()
         if self._goodbye is not None:
             with trio.move_on_after(CLOSE_HANDSHAKE_S, shield=True):
                 await self._host.close(self._goodbye.code, self._goodbye.reason)
@@ -95,6 +95,8 @@ class Session:
                 await self._take(await self._host.receive())
         except PeerGone:
             return
+        except Goodbye as goodbye:
+            self.drop(goodbye)
         except trio.TooSlowError:
             self.drop(Goodbye(CLOSE_POLICY, "no connection params in time"))
 
@@ -105,12 +107,23 @@ class Session:
         if self.conversation.is_refused:
             self._start(self._close_refused)
 
+    def _leave_cursors(self) -> None:
+        for cursor in self._cursors.values():
+            cursor.leave()
+        self._cursors.clear()
+
     # ── endings ──────────────────────────────────────────────────────────────────────────────────────
 
     def drop(self, goodbye: Goodbye) -> None:
         """End the connection with `goodbye`; what is under way is cancelled."""
         if self._goodbye is None:
             self._goodbye = goodbye
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+
+    def abandon(self) -> None:
+        """End the connection without a word: the peer is not there to hear it."""
+        self.outbox.abort()
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
@@ -121,7 +134,7 @@ class Session:
         self._leave_if_idle()
 
     def _leave_if_idle(self) -> None:
-        if self._leaving and self._calls.value == CALLS_IN_FLIGHT and self._goodbye is not None:
+        if self._leaving and self._calls == 0 and self._goodbye is not None:
             self.drop(self._goodbye)
 
     async def _close_refused(self) -> None:
@@ -132,7 +145,10 @@ class Session:
     # ── steps ────────────────────────────────────────────────────────────────────────────────────────
 
     async def _take(self, frame: str | bytes) -> None:
-        for step in self.conversation.receive(frame):
+        for number, step in enumerate(self.conversation.receive(frame)):
+            if number > 0:
+                await trio.lowlevel.checkpoint()  # nobody else waits for the whole of a long batch
+                await self.outbox.room()
             await self._step(step)
 
     async def _step(self, step: Step) -> None:
@@ -159,18 +175,20 @@ class Session:
             self.conversation.accepted()
 
     async def _call(self, request: Request) -> None:
+        while self._calls >= CALLS_IN_FLIGHT:
+            await self._call_answered.wait()
         answer = self._dispatch.call(request, self._known())
         if isinstance(answer, bytes):
             self.outbox.send(text_frame(answer))
-            return
-        await self._calls.acquire()
-        self._start(lambda: self._finish(answer))
+        else:
+            self._calls += 1
+            self._start(lambda: self._finish(answer))
 
     async def _finish(self, answer: Awaitable[bytes]) -> None:
-        try:
-            self.outbox.send(text_frame(await answer))
-        finally:
-            self._calls.release()
+        self.outbox.send(text_frame(await answer))
+        self._calls -= 1
+        self._call_answered.set()
+        self._call_answered = trio.Event()
         self._leave_if_idle()
 
     def _open(self, request: Request) -> None:

@@ -15,6 +15,7 @@ from attrs import field, frozen
 
 from adohub.model import OnGap, OnSlow, Principal, Replay, texts
 from adohub.plugin.storage import Page, Receipt
+from adohub.structuring import wire_name
 from adohub.topics import Selection, is_pattern, is_topic
 
 _PATH = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+")
@@ -43,7 +44,11 @@ class Topic:
         _check(
             self.type is None or attrs.has(self.type), f"topic {self.name}: {self.type!r} is no attrs class"
         )
-        _check(self.key is None or bool(_FIELD.fullmatch(self.key)), f"topic {self.name}: key {self.key!r}")
+        _check_field(f"topic {self.name}", self.key)
+        _check(
+            self.type is None or self.key is None or self.key in map(wire_name, attrs.fields_dict(self.type)),
+            f"topic {self.name}: {self.type and self.type.__name__} has no field {self.key} (by wire name)",
+        )
 
 
 @frozen
@@ -86,7 +91,12 @@ class Channel:
             (self.select is None) == (self.input is None),
             f"channel {self.path}: input and select go together",
         )
-        _check(self.completes_on is None or is_topic(self.completes_on), f"channel {self.path}: completes_on")
+        for name in (self.key, *self.where):
+            _check_field(f"channel {self.path}", name)
+        _check(
+            self.completes_on is None or is_topic(self.completes_on),
+            f"channel {self.path}: completes_on is {self.completes_on!r}, no topic name",
+        )
         for name, value, choices in (
             ("replay", self.replay, get_args(Replay)),
             ("on_gap", self.on_gap, get_args(OnGap)),
@@ -241,6 +251,10 @@ class Route:
 
     def __attrs_post_init__(self) -> None:
         _check(self.path.startswith("/"), f"route {self.path!r} begins with no /")
+
+
+def _check_field(owner: str, name: str | None) -> None:
+    _check(name is None or bool(_FIELD.fullmatch(name)), f"{owner}: {name!r} is no field name")
 
 
 def _check_path(path: str) -> None:

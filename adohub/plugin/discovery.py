@@ -41,7 +41,7 @@ def discover(directories: Sequence[Path], disabled: Sequence[str]) -> Iterator[F
         yield _found(name, "built-in", __version__, disabled, f"adohub.builtin.{name}")
     for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
         yield _found(entry.name, _distribution(entry), _version(entry), disabled, entry.value)
-    for directory in directories:
+    for directory in dict.fromkeys(directories):
         yield from _in_directory(directory, disabled)
 
 
@@ -63,7 +63,7 @@ def _found(name: str, origin: str, version: str, disabled: Sequence[str], place:
         return Found(name, origin, version)
     try:
         module = _import_file(name, place) if isinstance(place, Path) else _import_object(place)
-    except Exception as error:  # noqa: BLE001 - whatever a stranger's module raises is its failure alone
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - what a stranger's module raises is its own failure
         return Found(name, origin, version, error=_import_failure(name, error))
     return Found(name, origin, version or str(getattr(module, "__version__", "")), module)
 
@@ -89,7 +89,7 @@ def _import_file(name: str, path: Path) -> ModuleType:
     return module
 
 
-def _import_failure(name: str, error: Exception) -> PluginError:
+def _import_failure(name: str, error: BaseException) -> PluginError:
     failure = PluginError(name, f"cannot be imported: {type(error).__name__}: {error}")
     failure.__cause__ = error
     return failure

@@ -17,21 +17,21 @@ import attrs
 import pluggy
 from attrs import evolve, frozen
 
-from adohub.config import Config, DeclaredChannel
+from adohub.config import Config
 from adohub.errors import ConfigError, PluginError, Problem
 from adohub.plugin import hookspecs
 from adohub.plugin.contracts import Authenticator, Channel, Procedure, Route, Source, Topic
+from adohub.plugin.declared import carried, declared_in_toml, misfit
 from adohub.plugin.discovery import Found, discover
 from adohub.plugin.hookspecs import PROJECT
 from adohub.plugin.registry import Contribution, PluginRecord, PluginStatus, Registry
 from adohub.plugin.storage import StorageEngine
 from adohub.structuring import Fault, StructureError, did_you_mean, path_text, strict, wire
-from adohub.topics import is_wild
 
 HOOKS: Sequence[str] = tuple(name for name in vars(hookspecs) if name.startswith("adohub_"))
 
-_TRACE = os.environ.get("ADOHUB__TRACE_PLUGINS") == "1"
-"""Whether to say on stderr who answered which hook."""
+TRACE_VARIABLE = "ADOHUB_TRACE_PLUGINS"
+"""Set to 1 in the environment, it has every hook call told on stderr: whose, and what was answered."""
 
 _CORE_TABLES: Mapping[str, Callable[[Config], object]] = {"tokens": lambda config: config.auth.tokens}
 """Built-ins whose table the contract places outside `[plugin.NAME]`, and where it is."""
@@ -59,7 +59,8 @@ class _Plugin:
 def load(config: Config, *, source: str = "configuration") -> Registry:
     """Every plugin that `config` allows, asked once. `source` names the file in problems.
 
-    Raises ConfigError for wrong `[plugin.NAME]` tables (all at once), PluginError under `strict`.
+    Raises ConfigError for what is wrong in `[plugin.NAME]` and `[channels]`, all at once; PluginError under
+    `[plugins] strict`.
     """
     return _Loading(config, source).run()
 
@@ -71,6 +72,7 @@ class _Loading:
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._records: list[PluginRecord] = []
+        self._problems: list[Problem] = []
 
     def run(self) -> Registry:
         plugins = list(self._admitted())
@@ -82,8 +84,10 @@ class _Loading:
             except PluginError as error:
                 self._fail(plugin.found, error)
         contributions = self._without_dangling(contributions)
-        declared = declared_in_toml(self._config.channels, contributions)
-        return Registry((*contributions, _unclaimed(declared, contributions)), tuple(self._records))
+        declared = self._declared(contributions)
+        if self._problems:
+            raise ConfigError(self._problems)
+        return Registry((*contributions, declared), tuple(self._records))
 
     # ── discovering and registering ──────────────────────────────────────────────────────────────────
 
@@ -116,8 +120,11 @@ class _Loading:
         try:
             self._manager.register(found.module, found.name)
         except pluggy.PluginValidationError as error:
-            self._manager.unregister(found.module)
+            if self._manager.is_registered(found.module):
+                self._manager.unregister(found.module)
             raise PluginError(found.name, _first_line(error)) from error
+        except ValueError as error:
+            raise PluginError(found.name, "it is loaded already, maybe under another name") from error
         hooks = [caller.name for caller in self._manager.get_hookcallers(found.module) or ()]
         return _Plugin(found, tuple(hooks))
 
@@ -132,16 +139,11 @@ class _Loading:
 
     def _check_tables(self) -> None:
         known = [record.name for record in self._records]
-        problems = []
         for name in self._config.plugin:
             if name not in known:
-                message = f"there is no plugin of this name{did_you_mean(name, known)}"
-                problems.append(Problem(self._source, path_text(("plugin", name)), message))
-        if problems:
-            raise ConfigError(problems)
+                self._complain(name, Fault((), f"there is no plugin of this name{did_you_mean(name, known)}"))
 
     def _configured(self, plugins: Sequence[_Plugin]) -> list[_Plugin]:
-        problems: list[Problem] = []
         configured: list[_Plugin] = []
         for plugin in plugins:
             try:
@@ -149,28 +151,28 @@ class _Loading:
             except PluginError as error:
                 self._fail(plugin.found, error)
             except StructureError as error:
-                table = ("plugin", plugin.found.name)
-                problems += [
-                    Problem(self._source, path_text((*table, *fault.path)), fault.message)
-                    for fault in error.faults
-                ]
-        if problems:
-            raise ConfigError(problems)
+                for fault in error.faults:
+                    self._complain(plugin.found.name, fault)
         return configured
+
+    def _complain(self, plugin: str, fault: Fault) -> None:
+        path = path_text(("plugin", plugin, *fault.path))
+        self._problems.append(Problem(self._source, path, fault.message))
 
     def _structured(self, plugin: _Plugin) -> object:
         name = plugin.found.name
-        if name in _CORE_TABLES:
-            return _CORE_TABLES[name](self._config)
         type_ = self._call(plugin, "adohub_config_type")
         table = self._config.plugin.get(name, {})
         if type_ is None:
             if table:
                 raise StructureError([Fault((), "this plugin takes no configuration")])
-            return None
+            return _CORE_TABLES[name](self._config) if name in _CORE_TABLES else None
         if not (isinstance(type_, type) and attrs.has(type_)):
             raise PluginError(name, f"adohub_config_type returned {type_!r}, not an attrs class")
-        return strict.structure(table, type_)
+        try:
+            return strict.structure(table, type_)
+        except TypeError as error:
+            raise PluginError(name, f"adohub_config_type: {error}") from error
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -191,13 +193,14 @@ class _Loading:
         others = [other for other in self._manager.get_plugins() if other is not plugin.found.module]
         try:
             answers = self._manager.subset_hook_caller(hook, others)(**arguments)
-        except StructureError:
-            raise
+            answer = answers[0] if answers else None
+            if isinstance(answer, Iterator):  # a generator runs only now
+                answer = tuple(answer)
         except Exception as error:  # a stranger's hook: contained, and named
             raise PluginError(plugin.found.name, f"{hook} raised {type(error).__name__}: {error}") from error
-        if _TRACE:
-            sys.stderr.write(f"adohub plugins: {plugin.found.name}: {hook} -> {answers!r}\n")
-        return answers[0] if answers else None
+        if os.environ.get(TRACE_VARIABLE) == "1":
+            sys.stderr.write(f"adohub plugins: {plugin.found.name}: {hook} -> {answer!r}\n")
+        return answer
 
     def _without_dangling(self, contributions: list[Contribution]) -> list[Contribution]:
         """Leave out plugins whose channels carry topics that nobody declares, until none is left."""
@@ -215,40 +218,21 @@ class _Loading:
 
     def _dangling(self, contribution: Contribution, declared: Mapping[str, Topic]) -> str | None:
         for channel in contribution.channels:
-            for name in (*channel.topics, *filter(None, [channel.completes_on])):
+            for name in carried(channel):
                 topic = declared.get(name)
-                if is_wild(name) or (topic is None and self._config.topics.allow_undeclared):
-                    continue
-                if topic is None:
+                if topic is None and not self._config.topics.allow_undeclared:
                     return f"channel {channel.path} carries {name}, a topic that no plugin declares"
-                if channel.key not in (None, topic.key):
-                    return (
-                        f"channel {channel.path} is keyed by {channel.key}, its topic {name} by {topic.key}"
-                    )
+                complaint = misfit(channel, topic) if topic is not None else None
+                if complaint is not None:
+                    return complaint
         return None
 
-
-def declared_in_toml(channels: Mapping[str, DeclaredChannel], others: Sequence[Contribution]) -> Contribution:
-    """The `[channels]` of the configuration, with those of their topics that no plugin declares."""
-    known = {topic.name for one in others for topic in one.topics}
-    topics: dict[str, Topic] = {}
-    for table in channels.values():
-        for name in (*table.topics, *filter(None, [table.completes_on])):
-            if name not in known and not is_wild(name):
-                topics.setdefault(name, Topic(name, key=table.key or None))
-    made = [
-        Channel(
-            path,
-            topics=table.topics,
-            key=table.key or None,
-            replay=table.replay,
-            completes_on=table.completes_on or None,
-            on_gap=table.on_gap,
-            on_slow=table.on_slow,
-        )
-        for path, table in channels.items()
-    ]
-    return Contribution("[channels]", topics=tuple(topics.values()), channels=tuple(made))
+    def _declared(self, contributions: Sequence[Contribution]) -> Contribution:
+        try:
+            return declared_in_toml(self._config.channels, contributions, self._source)
+        except ConfigError as error:
+            self._problems += error.problems
+            return Contribution("[channels]")
 
 
 def _unclaimed(contribution: Contribution, others: Sequence[Contribution]) -> Contribution:
@@ -283,12 +267,13 @@ def _check_types(contribution: Contribution) -> None:
 def _collected(plugin: str, hook: str, answer: Any, type_: type[Any]) -> tuple[Any, ...]:
     if answer is None:
         return ()
+    word = "function" if type_ is object else type_.__name__
     if isinstance(answer, str | Mapping) or not isinstance(answer, Iterable):
-        raise PluginError(plugin, f"{hook} returned {type(answer).__name__}, not a list of {type_.__name__}")
+        raise PluginError(plugin, f"{hook} returned {type(answer).__name__}, not a list of {word}")
     items = tuple(answer)
     for item in items:
         if not (isinstance(item, type_) and (type_ is not object or callable(item))):
-            raise PluginError(plugin, f"{hook} returned a list with {item!r}, which is no {type_.__name__}")
+            raise PluginError(plugin, f"{hook} returned a list with {item!r}, which is no {word}")
     return items
 
 

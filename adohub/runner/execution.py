@@ -41,10 +41,10 @@ async def run(
     are received there and passed on. A second signal after the command's end gives up what is not delivered.
     """
     spool = Spool(client, _say)
-    first = Progress(phase, 0.0, shlex.join(command)[:MESSAGE_CHARACTERS])
+    first = Progress(phase, 0.0, _readable(shlex.join(command))[:MESSAGE_CHARACTERS])
     report = Report(spool, task=task, agent=agent, start=first, regex=progress_regex)
     execution = _Execution(spool, report, echo)
-    with trio.open_signal_receiver(*signals.CAUGHT) as received:
+    with trio.open_signal_receiver(*signals.caught()) as received:
         async with flat_nursery() as nursery:
             nursery.start_soon(spool.send)
             nursery.start_soon(report.release_held)
@@ -103,8 +103,8 @@ class _Execution:
             self._child = await start(command, pty=pty)
         except NotStarted as fault:
             self._ended.set()
-            _say(str(fault))
-            await self._report.output("stderr", f"{fault}\n")
+            _say(_readable(str(fault)))
+            await self._report.output("stderr", _readable(f"{fault}\n"))
             return fault.status
         finally:
             self._started.set()
@@ -133,6 +133,11 @@ def _copy(output: Output) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+def _readable(text: str) -> str:
+    """`text` as JSON can hold it: an argument need not be UTF-8."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _say(text: str) -> None:

@@ -18,11 +18,16 @@ STOPPING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQU
 
 RESIZED = signal.SIGWINCH
 
-CAUGHT = (*sorted(STOPPING), signal.SIGUSR1, signal.SIGUSR2, RESIZED)
-"""All that is received for the command."""
+_CAUGHT = (*sorted(STOPPING), signal.SIGUSR1, signal.SIGUSR2, RESIZED)
 
 _TYPED = frozenset({signal.SIGINT, signal.SIGQUIT})
 _TERMINAL = Path("/dev/tty")
+
+
+def caught() -> list[signal.Signals]:
+    """All that is received for the command; not SIGHUP under `nohup`, which the command then ignores too."""
+    hangup_is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [signum for signum in _CAUGHT if not (signum == signal.SIGHUP and hangup_is_ignored)]
 
 
 def is_for_us_to_pass_on(signum: int) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import orjson
 
@@ -82,15 +82,10 @@ def _parse_surrogates(text: str | bytes, complaint: str) -> Any:
     if (b"\\u" if isinstance(text, bytes) else "\\u") not in text:  # type: ignore[operator]
         raise Malformed(complaint)
     try:
-        whole = json.loads(text, parse_constant=_refuse_constant)
-        repaired = json.dumps(whole, ensure_ascii=False, allow_nan=False)
+        repaired = json.dumps(json.loads(text), ensure_ascii=False)
         return orjson.loads(repaired.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     except (ValueError, RecursionError) as error:
         raise Malformed(complaint) from error
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _message(value: Any) -> Request | Stop:

@@ -67,7 +67,7 @@ def _(message: Failure) -> bytes:
     data: dict[str, Any] = {"code": message.code, "httpStatus": numbers.http_status}
     if message.path is not None:
         data["path"] = message.path
-    shape = {"message": message.message, "code": numbers.number, "data": data | dict(message.data)}
+    shape = {"message": message.message, "code": numbers.number, "data": dict(message.data) | data}
     return _opening(message.tag) + b'"error":' + json_bytes(shape) + b"}"
 
 

@@ -1,14 +1,18 @@
 """RFC 6455 frames as a server sends them: never masked, never fragmented, so one frame serves every socket.
 
-Source: RFC 6455, section 5.2.
+Source: RFC 6455, sections 5.2, 5.5 and 7.4.
 """
 
 from __future__ import annotations
 
 import struct
 
-_TEXT, _CLOSE, _PING = 0x81, 0x88, 0x89
-_MAX_REASON_BYTES = 123
+_TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
+_MAX_CONTROL_BYTES = 125
+_MAX_REASON_BYTES = _MAX_CONTROL_BYTES - 2
+
+NO_STATUS = 1005
+"""The close code that says that there was none; never on the wire (RFC 6455, section 7.4.1)."""
 
 PING_FRAME = bytes((_PING, 0))
 """A protocol-level ping; every client answers it below the application."""
@@ -21,11 +25,49 @@ def text_frame(payload: bytes) -> bytes:
 
 def text_header(length: int) -> bytes:
     """The header of a text message of `length` bytes."""
+    return _header(_TEXT, length)
+
+
+def binary_frame(payload: bytes) -> bytes:
+    """One binary message."""
+    return _header(_BINARY, len(payload)) + payload
+
+
+def _header(first: int, length: int) -> bytes:
     if length < 126:
-        return bytes((_TEXT, length))
+        return bytes((first, length))
     if length < 65536:
-        return struct.pack("!BBH", _TEXT, 126, length)
-    return struct.pack("!BBQ", _TEXT, 127, length)
+        return struct.pack("!BBH", first, 126, length)
+    return struct.pack("!BBQ", first, 127, length)
+
+
+def pong_frame(payload: bytes) -> bytes:
+    """The answer to a ping of this payload. Raises ValueError if it has more than 125 bytes."""
+    if len(payload) > _MAX_CONTROL_BYTES:
+        raise ValueError(f"a control frame may have {_MAX_CONTROL_BYTES} bytes, not {len(payload)}")
+    return bytes((_PONG, len(payload))) + payload
+
+
+def close_frame(code: int | None, reason: str = "") -> bytes:
+    """The last frame, with as much of `reason` as it has room for.
+
+    Without a code (None or NO_STATUS) there is no reason either. Raises ValueError for a code that may not
+    be sent.
+    """
+    if code is None or code == NO_STATUS:
+        return bytes((_CLOSE, 0))
+    if not is_close_code(code):
+        raise ValueError(f"close code {code} may not be sent")
+    payload = code.to_bytes(2, "big") + clipped_reason(reason).encode()
+    return bytes((_CLOSE, len(payload))) + payload
+
+
+def is_close_code(code: int) -> bool:
+    """Whether a close frame may carry `code`.
+
+    Source: RFC 6455, section 7.4, and IANA's "WebSocket Close Code Number" registry, which adds 1012-1014.
+    """
+    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
 
 
 def is_close_frame(data: bytes) -> bool:

@@ -1,0 +1,73 @@
+"""`[server] websocket = "native"`: a session's WebSocket without a task, a channel or a lock of its own.
+
+The session's one task reads the socket through here, and gets all messages of a read at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import trio
+
+from adohub.errors import Goodbye
+from adohub.net.host import PeerGone
+from adohub.net.outbox import Outbox
+from adohub.wire.frame import NO_STATUS, close_frame, pong_frame
+from adohub.wire.websocket import CloseReceived, Incoming, Parser, PingReceived, ProtocolViolation
+
+
+class NativeHost:
+    """One open WebSocket (`adohub.net.host.Host`); its handshake has been answered."""
+
+    __slots__ = ("_ending", "_outbox", "_parser")
+
+    def __init__(self, outbox: Outbox, max_message_bytes: int) -> None:
+        self._outbox = outbox
+        self._parser = Parser(max_message_bytes)
+        self._ending: Exception | None = None
+        """What the next `receive` raises, once what came before it has been handed out."""
+
+    async def receive(self) -> Sequence[str | bytes]:
+        """See `Host`."""
+        while self._ending is None:
+            messages = self._taken(await self._read())
+            if messages:
+                return messages
+        raise self._ending
+
+    async def close(self, code: int, reason: str) -> None:
+        """See `Host`."""
+        self._outbox.send(close_frame(code, reason))
+        self._outbox.seal()
+        try:
+            while self._ending is None:
+                self._taken(await self._read())
+        except PeerGone:
+            return
+
+    async def _read(self) -> Sequence[Incoming]:
+        try:
+            data = await self._outbox.receive_some()
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise PeerGone from error
+        if not data:
+            raise PeerGone
+        try:
+            return self._parser.receive(data)
+        except ProtocolViolation as violation:
+            self._ending = Goodbye(violation.code, violation.reason)
+            return violation.before
+
+    def _taken(self, received: Sequence[Incoming]) -> list[str | bytes]:
+        """The messages among `received`; control frames are dealt with, in their place."""
+        messages: list[str | bytes] = []
+        for item in received:
+            if isinstance(item, str | bytes):
+                messages.append(item)
+            elif isinstance(item, PingReceived):
+                self._outbox.send(pong_frame(item.payload))
+            elif isinstance(item, CloseReceived):
+                self._outbox.send(close_frame(NO_STATUS if item.code is None else item.code))
+                self._outbox.seal()
+                self._ending = PeerGone()
+        return messages

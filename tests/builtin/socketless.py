@@ -1,0 +1,123 @@
+"""A hub of the built-in plugins without sockets: requests in, the messages that answer them out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import trio
+import trio.testing
+from attrs import define, field
+
+from adohub import Principal, StorageSettings
+from adohub.builtin.memory import MemoryStorage
+from adohub.config import Config
+from adohub.errors import Goodbye
+from adohub.hub.cursor import Cursor
+from adohub.hub.intake import Intake
+from adohub.hub.journal import Journal
+from adohub.hub.policy import ALL_RIGHTS, Policy
+from adohub.hub.pump import pump
+from adohub.hub.routes import Routes
+from adohub.hub.service import HubService
+from adohub.net.dispatch import Dispatch
+from adohub.plugin.loader import load
+from adohub.wire.messages import ABSENT, ProcedureKind, Request, Tag
+from tests.hub.making import messages
+
+OWNER = Principal("owner", roles=[ALL_RIGHTS])
+
+
+@define(eq=False)
+class Running:
+    """The hub, and one peer of it."""
+
+    dispatch: Dispatch
+    service: HubService
+    nursery: trio.Nursery
+    requests: int = 0
+
+    async def call(self, path: str, input: object = ABSENT, kind: ProcedureKind = "mutation") -> Any:
+        """The answer's data; raises what the peer would be told as `Refused`."""
+        self.requests += 1
+        answer = self.dispatch.call(Request(Tag(self.requests), kind, path, input), OWNER)
+        reply = orjson.loads(answer if isinstance(answer, bytes) else await answer)
+        if "error" in reply:
+            raise Refused(reply["error"]["data"]["code"], reply["error"]["message"])
+        return reply["result"].get("data")
+
+    async def query(self, path: str, input: object = ABSENT) -> Any:
+        return await self.call(path, input, "query")
+
+    async def publish(self, topic: str, payload: object, key: str | None = None) -> str:
+        event = {"topic": topic, "payload": payload, "idempotencyKey": key}
+        published = await self.call("events.publish", event)
+        await trio.testing.wait_all_tasks_blocked()
+        return str(published["id"])
+
+    async def subscribe(self, path: str, input: object = ABSENT, last: str | None = None) -> Listener:
+        """A subscription, after all that it gets at once."""
+        self.requests += 1
+        request = Request(Tag(self.requests), "subscription", path, input, last)
+        admission, resumption = self.dispatch.admit(request, OWNER)
+        listener = Listener(self.nursery)
+        listener.cursor = self.dispatch.open(admission, resumption, listener)
+        await trio.testing.wait_all_tasks_blocked()
+        return listener
+
+
+class Refused(Exception):
+    """What a peer is told of its request: code and message."""
+
+
+@define(eq=False)
+class Listener:
+    """One subscription's end of a connection that always has room."""
+
+    nursery: trio.Nursery
+    frames: list[bytes] = field(factory=list)
+    cursor: Cursor | None = None
+    over: bool = False
+
+    def push(self, frames: bytes) -> bool:
+        self.frames.append(frames)
+        return True
+
+    async def room(self) -> None:
+        """There is."""
+
+    def start(self, replay: Callable[[], Awaitable[None]]) -> None:
+        self.nursery.start_soon(replay)
+
+    def completed(self) -> None:
+        self.over = True
+
+    def drop(self, goodbye: Goodbye) -> None:
+        raise AssertionError(f"dropped: {goodbye}")
+
+    @property
+    def data(self) -> list[Any]:
+        """The data of each message, `stopped` at the end of it if it has stopped."""
+        results = [one["result"] for one in messages(b"".join(self.frames))]
+        return [one["data"] if one["type"] == "data" else one["type"] for one in results]
+
+
+@asynccontextmanager
+async def running(config: Config | None = None) -> AsyncIterator[Running]:
+    """The hub of `config`, everything of which ends with the block."""
+    config = config or Config()
+    registry = load(config)
+    storage = MemoryStorage(StorageSettings(config.storage.max_events, 3600, 300))
+    journal, routes = Journal(storage), Routes()
+    policy = Policy(config.auth.roles, registry.authorizers, registry.topics)
+    intake = Intake(registry.topics, allow_undeclared=config.topics.allow_undeclared)
+    service = HubService(registry, journal, intake, policy, engine="memory")
+    dispatch = Dispatch(registry, service, journal, routes, policy)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(journal.keep)
+        nursery.start_soon(pump, journal, routes)
+        with trio.fail_after(10):
+            yield Running(dispatch, service, nursery)
+        nursery.cancel_scope.cancel()

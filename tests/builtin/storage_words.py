@@ -1,0 +1,106 @@
+"""The words that checks of a storage engine are written in: drafts, naive reading, and the engine itself."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+import orjson
+import trio
+from attrs import frozen
+
+from adohub import Draft, Event, Position, Selection, Storage, StorageSettings
+from adohub.topics import matches
+
+EVERYTHING = Selection(["**"])
+
+
+@frozen
+class Engine:
+    """The engine under test: how to open it, and how to make its time pass (in seconds)."""
+
+    open: Callable[[StorageSettings], AbstractAsyncContextManager[Storage]]
+    pass_time: Callable[[float], Awaitable[None]]
+
+
+def settings(
+    *, max_events: int = 1000, max_age_s: float = 3600, idempotency_window_s: float = 60
+) -> StorageSettings:
+    return StorageSettings(max_events, max_age_s, idempotency_window_s)
+
+
+def draft(
+    topic: str = "t.a",
+    key: str | None = None,
+    *,
+    author: str = "ann",
+    again: str | None = None,
+    moment: str = "2026-01-02T03:04:05.678Z",
+    **payload: object,
+) -> Draft:
+    return Draft(topic, key, orjson.dumps(payload), moment, author, again)
+
+
+def drafts(*topics_and_keys: str) -> list[Draft]:
+    """`"t.a/k"` is a draft of topic t.a and key k; each is numbered."""
+    return [
+        draft(topic, key or None, number=number)
+        for number, (topic, _, key) in enumerate(one.partition("/") for one in topics_and_keys)
+    ]
+
+
+async def read_all(
+    storage: Storage, selection: Selection, after: Position | None = None, *, limit: int = 100
+) -> list[Event]:
+    """Every page after `after`, holding each to what pages promise."""
+    at = after if after is not None else storage.tail()
+    found: list[Event] = []
+    while True:
+        page = await storage.read(selection, at, limit)
+        assert len(page.events) <= limit
+        assert all(at < event.position <= page.reached for event in page.events)
+        assert page.reached > at or not page.more, "a page that comes nowhere"
+        found += page.events
+        at = page.reached
+        if not page.more:
+            assert at >= storage.head()
+            return found
+
+
+def chosen(selection: Selection, events: Iterable[Event]) -> list[Event]:
+    """What `selection` means, spelt out."""
+
+    def any_of(patterns: Sequence[str], topic: str) -> bool:
+        return any(matches(pattern, topic) for pattern in patterns)
+
+    return [
+        event
+        for event in events
+        if any_of(selection.topics, event.topic)
+        and (selection.visible is None or any_of(selection.visible, event.topic))
+        and selection.key in (None, event.key)
+        and all(event.payload.get(name) == value for name, value in selection.where)
+    ]
+
+
+def newest(events: Iterable[Event]) -> list[Event]:
+    """The last of each (topic, key), in order."""
+    found = {(event.topic, event.key): event for event in events}
+    return sorted(found.values(), key=lambda event: event.position)
+
+
+async def follow_until(storage: Storage, after: Position, end: Callable[[], Position]) -> list[Event]:
+    """What `follow` yields up to the event at `end()`."""
+    seen: list[Event] = []
+    with trio.CancelScope() as scope:
+        async for batch in storage.follow(after):
+            seen += batch
+            if seen and seen[-1].position >= end():
+                scope.cancel()
+    return seen
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the others run until `condition` holds; the check's own deadline says when it never will."""
+    while not condition():  # noqa: ASYNC110 - nothing tells of it
+        await trio.sleep(0.001)

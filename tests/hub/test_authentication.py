@@ -1,0 +1,103 @@
+"""Authenticators in order, then the contract's rules for peers that show nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import pytest
+
+from adohub.errors import PeerError
+from adohub.hub.authentication import Authentication
+from adohub.hub.policy import ALL_RIGHTS
+from adohub.model import Principal
+from adohub.plugin.contracts import Authenticator, Credentials
+
+OWN_UID = os.getuid()
+
+
+def knows(name: str, token: str, asked: list[str] | None = None) -> Authenticator:
+    async def authenticate(credentials: Credentials) -> Principal | None:
+        if asked is not None:
+            asked.append(name)
+        return Principal(name, roles=["reader"]) if credentials.get("token") == token else None
+
+    return Authenticator(name, authenticate)
+
+
+def authentication(
+    *authenticators: Authenticator, allow_anonymous: bool = False, trusted: bool = True
+) -> Authentication:
+    return Authentication(authenticators, allow_anonymous=allow_anonymous, trusted=trusted)
+
+
+async def identified(authentication: Authentication, credentials: Credentials) -> tuple[str, Sequence[str]]:
+    principal = await authentication.identify(credentials)
+    return principal.name, principal.roles
+
+
+async def refused(authentication: Authentication, credentials: Credentials) -> str:
+    with pytest.raises(PeerError) as refusal:
+        await authentication.identify(credentials)
+    assert refusal.value.code == "UNAUTHORIZED"
+    return refusal.value.message
+
+
+async def test_the_first_authenticator_that_knows_decides() -> None:
+    asked: list[str] = []
+    both = authentication(knows("a", "x", asked), knows("b", "y", asked), knows("c", "y", asked))
+    assert await identified(both, {"token": "y"}) == ("b", ("reader",))
+    assert asked == ["a", "b"]
+
+
+async def test_without_any_authenticator_a_trusted_peer_is_anonymous_with_all_rights() -> None:
+    assert await identified(authentication(), {"address": "127.0.0.1"}) == ("anonymous", (ALL_RIGHTS,))
+    assert await identified(authentication(), {"token": "whatever"}) == ("anonymous", (ALL_RIGHTS,))
+
+
+async def test_without_any_authenticator_a_stranger_is_anonymous_only_where_that_is_allowed() -> None:
+    assert await refused(authentication(trusted=False), {}) == "a credential is needed: send a token"
+    welcome = authentication(trusted=False, allow_anonymous=True)
+    assert await identified(welcome, {}) == ("anonymous", ("anonymous",))
+
+
+async def test_with_an_authenticator_nobody_is_anonymous_unless_allowed() -> None:
+    assert await refused(authentication(knows("a", "x")), {}) == "a credential is needed: send a token"
+    welcome = authentication(knows("a", "x"), allow_anonymous=True)
+    assert await identified(welcome, {}) == ("anonymous", ("anonymous",))
+
+
+@pytest.mark.parametrize("allow_anonymous", [False, True])
+async def test_a_credential_that_nobody_accepts_is_refused_also_where_anonymous_peers_are_welcome(
+    allow_anonymous: bool,
+) -> None:
+    strict = authentication(knows("a", "x"), allow_anonymous=allow_anonymous)
+    assert await refused(strict, {"token": "wrong"}) == "this credential is not accepted"
+
+
+async def test_a_peer_of_the_hubs_own_uid_owns_the_hub_whatever_is_configured() -> None:
+    assert await identified(authentication(knows("a", "x")), {"uid": OWN_UID}) == ("owner", (ALL_RIGHTS,))
+
+
+async def test_a_peer_of_another_uid_is_nobody_though_the_address_is_trusted() -> None:
+    assert await refused(authentication(), {"uid": OWN_UID + 1}) == "a credential is needed: send a token"
+    assert await identified(authentication(knows("a", "x")), {"uid": OWN_UID + 1, "token": "x"}) == (
+        "a",
+        ("reader",),
+    )
+
+
+async def test_an_authenticator_may_refuse_outright() -> None:
+    async def refuse(credentials: Credentials) -> Principal | None:
+        raise PeerError("UNAUTHORIZED", "the token has expired")
+
+    strict = authentication(Authenticator("jwt", refuse), knows("a", "x"), allow_anonymous=True)
+    assert await refused(strict, {"token": "x"}) == "the token has expired"
+
+
+async def test_an_authenticator_that_crashes_lets_nobody_in() -> None:
+    async def crash(credentials: Credentials) -> Principal | None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await authentication(Authenticator("bad", crash), allow_anonymous=True).identify({})

@@ -1,0 +1,380 @@
+"""The handover: whatever happens in whatever order, each chosen event is seen once, in order, to the end.
+
+`explore` tries every script of a few steps that can be made of {publish, deliver, storage answers, socket
+full, socket drained, stop}; hypothesis tries longer ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import trio
+import trio.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adohub.builtin.memory import MemoryStorage
+from adohub.errors import Goodbye
+from adohub.hub import cursor as cursors
+from adohub.hub.journal import RECENT_EVENTS
+from adohub.model import Event, Position
+from adohub.plugin.storage import StorageSettings
+from tests.hub.making import SETTINGS, Hub, Peer, begun, draft, interest
+from tests.hub.stage import Outcome, Start, Step, play
+
+KEYED = interest("t", key="k", completes_on="end")
+ENDING = interest("end", key="k", completes_on="end")
+WILD = interest("**")
+
+DEPTH = 4
+"""How many steps the scripts have that are all tried."""
+
+STARTS = {
+    "none, nothing before": Start(),
+    "none, events before": Start(before=["publish", "publish"]),
+    "none, completed before": Start(before=["publish", "end"]),
+    "none without an end": Start(before=["publish"], interest=WILD),
+    "last": Start(before=["publish", "other", "publish"], undelivered=["publish"], replay="last"),
+    "last, completed before": Start(before=["publish", "end"], replay="last"),
+    "last of the completion": Start(before=["end"], replay="last", interest=ENDING),
+    "last, completed but undelivered": Start(before=["publish"], undelivered=["end"], replay="last"),
+    "last, by pattern": Start(
+        before=["publish", "other"], undelivered=["other"], replay="last", interest=WILD
+    ),
+    "all": Start(before=["publish", "other", "publish"], undelivered=["publish"], replay="all"),
+    "all, from storage": Start(before=["publish", "other", "publish"], replay="all", far_back=True),
+    "all, completed in between": Start(before=["publish", "end", "publish"], replay="all"),
+    "resume at the very beginning": Start(before=["publish", "publish"], resume_at=0),
+    "resume in the middle": Start(before=["publish", "publish", "publish"], resume_at=2),
+    "resume in the middle, from storage": Start(
+        before=["publish", "publish", "publish"], resume_at=1, far_back=True
+    ),
+    "resume by pattern, from storage": Start(
+        before=["publish", "other", "publish"], resume_at=1, interest=WILD, far_back=True
+    ),
+    "resume into a small socket": Start(before=["publish"] * 4, resume_at=1, interest=WILD, capacity=1),
+    "last into a small socket": Start(
+        before=["publish", "other", "publish"], replay="last", interest=WILD, capacity=1
+    ),
+    "all into a small socket": Start(before=["publish", "publish", "end"], replay="all", capacity=1),
+    "live into a small socket": Start(undelivered=["publish"] * 4, interest=WILD, capacity=1),
+    "ends in a small socket": Start(before=["publish", "end"], replay="last", capacity=1),
+    "resume at the head": Start(before=["publish", "publish"], resume_at=2),
+    "resume ahead of delivery": Start(before=["publish"], undelivered=["publish", "publish"], resume_at=2),
+    "resume after the completion": Start(before=["publish", "end"], resume_at=2),
+    "resume before the completion": Start(before=["publish", "end", "publish"], resume_at=1),
+}
+
+
+def check(start: Start, script: Sequence[Step], outcome: Outcome) -> None:
+    """The law, from what was published alone."""
+    told = f"{start}\n{list(script)}\n{outcome}"
+    first = (
+        start.resume_at
+        if start.resume_at is not None
+        else 0
+        if start.replay == "all"
+        else outcome.head_at_start.offset
+    )
+    before = [event for event in outcome.events if event.position.offset <= first]
+    after = [event for event in outcome.events if event.position.offset > first]
+    expected, completes = _until_completed(start, after)
+    completed_before = any(map(start.interest.completed_by, before))
+
+    ids = list(outcome.ids)
+    if start.replay == "last" and start.resume_at is None:
+        ids = _without_newest(start, before, after, ids, told)
+    assert ids == expected[: len(ids)], told
+    if not outcome.left:
+        if not completed_before:
+            assert ids == expected, told
+        assert (outcome.stops, outcome.stopped_last) == ((1, True) if outcome.over else (0, False)), told
+        assert outcome.over == (completes or completed_before), told
+        assert outcome.live != outcome.over, told
+    else:
+        assert not outcome.live, told
+        assert outcome.stops <= 1, told
+
+
+def _until_completed(start: Start, events: Sequence[Event]) -> tuple[list[str], bool]:
+    ids = []
+    for event in events:
+        if start.interest.selection.chooses(event):
+            ids.append(event.id)
+        if start.interest.completed_by(event):
+            return ids, True
+    return ids, False
+
+
+def _without_newest(
+    start: Start, before: Sequence[Event], after: Sequence[Event], ids: list[str], told: str
+) -> list[str]:
+    """`ids` without the newest of each key, which come first, unless newer ones came in the meantime."""
+    newest = {event.key: event for event in before if start.interest.selection.chooses(event)}
+    old = {event.id for event in before}
+    shown = [id_ for id_ in ids if id_ in old]
+    assert ids[: len(shown)] == shown, told
+    assert shown == sorted(shown), told
+    missing = {event.key: event.id for event in newest.values() if event.id not in shown}
+    assert set(shown) | set(missing.values()) == {event.id for event in newest.values()}, told
+    newer_keys = {event.key for event in after if event.topic == "t" or start.interest is not KEYED}
+    if ids[len(shown) :]:
+        assert set(missing) <= newer_keys, told
+    return ids[len(shown) :]
+
+
+@pytest.mark.parametrize("name", STARTS)
+async def test_every_order_of_a_few_steps_keeps_the_law(name: str) -> None:
+    start = STARTS[name]
+    played = 0
+    scripts: list[tuple[Step, ...]] = [()]
+    with trio.fail_after(60):
+        while scripts:
+            script = scripts.pop()
+            outcome = await play(start, script)
+            check(start, script, outcome)
+            played += 1
+            if len(script) < DEPTH:
+                scripts += ((*script, step) for step in outcome.possible)
+    assert played > 100
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    start=st.sampled_from(list(STARTS.values())),
+    script=st.lists(
+        st.sampled_from(
+            ["publish", "publish", "other", "end", "deliver", "deliver", "storage", "storage", "full", "room"]
+        ),
+        max_size=30,
+    ),
+    stop=st.booleans(),
+)
+def test_longer_orders_keep_the_law(start: Start, script: list[Step], stop: bool) -> None:
+    if stop:
+        script = [*script, "stop", "publish", "deliver", "storage", "storage"]
+
+    async def run() -> None:
+        with trio.fail_after(20):
+            check(start, script, await play(start, script))
+
+    trio.run(run)
+
+
+# ── gaps ─────────────────────────────────────────────────────────────────────────────────────────────
+
+SMALL = StorageSettings(max_events=3, max_age_s=3600, idempotency_window_s=60)
+
+
+async def after_trimming(settings: StorageSettings = SMALL) -> tuple[Hub, list[str]]:
+    """A hub that was given seven events of `k`, of which it keeps the last three; and one of `m` before."""
+    hub = Hub(MemoryStorage(settings))
+    ids: list[str] = []
+    for key in ("m", *"kkkkkkk"):
+        ids += await hub.publish(draft("t", key))
+        await hub.deliver_all()
+    return hub, ids
+
+
+async def resumed(hub: Hub, event_id: str) -> tuple[Peer, bool]:
+    resumption = hub.journal.locate(event_id)
+    async with trio.open_nursery() as nursery:
+        peer = Peer(nursery)
+        hub.cursor(peer, WILD).resume(resumption)
+        with trio.fail_after(5):
+            await trio.testing.wait_all_tasks_blocked()
+    return peer, resumption.recovered
+
+
+async def test_resuming_in_trimmed_history_replays_what_is_left() -> None:
+    hub, ids = await after_trimming()
+    peer, recovered = await resumed(hub, ids[2])
+    assert (peer.ids, recovered) == (ids[-3:], False)
+
+
+async def test_the_position_just_before_what_is_kept_is_no_gap() -> None:
+    hub, ids = await after_trimming()
+    assert await resumed_ids(hub, ids[-4]) == (ids[-3:], True)
+
+
+async def resumed_ids(hub: Hub, event_id: str) -> tuple[Sequence[str], bool]:
+    peer, recovered = await resumed(hub, event_id)
+    return peer.ids, recovered
+
+
+@pytest.mark.parametrize("unknown", ["e9-0000000000000001", "", "not an id", "0-0", "e9-zzzzzzzzzzzzzzzz"])
+async def test_an_id_that_is_not_ours_is_a_gap_and_shows_also_the_newest_beyond_history(unknown: str) -> None:
+    hub, ids = await after_trimming()
+    assert await resumed_ids(hub, unknown) == ([ids[0], *ids[-3:]], False)
+
+
+async def test_what_was_seen_before_a_gap_is_not_seen_again_though_it_is_the_newest_of_its_key() -> None:
+    hub, ids = await after_trimming()
+    assert await resumed_ids(hub, ids[0]) == (ids[-3:], False)
+
+
+async def test_an_id_beyond_the_head_is_a_gap() -> None:
+    hub, ids = await after_trimming()
+    head = hub.storage.head()
+    assert await resumed_ids(hub, str(Position(head.epoch, head.offset + 1))) == ([ids[0], *ids[-3:]], False)
+
+
+async def test_a_completion_that_history_has_lost_still_completes_with_its_data_after_a_gap() -> None:
+    hub = Hub(MemoryStorage(SMALL))
+    await hub.publish(draft("t", "k"))
+    [end] = await hub.publish(draft("end", "k"))
+    for _ in range(5):
+        await hub.publish(draft("t", "m"))
+    await hub.deliver_all()
+    async with trio.open_nursery() as nursery:
+        peer = Peer(nursery)
+        hub.cursor(peer, ENDING).resume(hub.journal.locate("e9-0000000000000001"))
+        await trio.testing.wait_all_tasks_blocked()
+    assert (peer.ids, peer.stops, peer.over) == ([end], 1, True)
+
+
+async def test_all_begins_with_the_newest_of_each_key_that_history_has_lost() -> None:
+    hub, ids = await after_trimming()
+    async with trio.open_nursery() as nursery:
+        peer = Peer(nursery)
+        await begun(hub, peer, WILD, "all")
+    assert peer.ids == [ids[0], *ids[-3:]]
+
+
+class Ahead(MemoryStorage):
+    """An engine that has let go of events before they were delivered."""
+
+    def tail(self) -> Position:
+        return self.head()
+
+
+async def test_all_joins_at_the_head_when_storage_has_let_go_of_what_was_not_delivered_yet() -> None:
+    hub = Hub(Ahead(SETTINGS))
+    await hub.publish(draft("t", "k"), draft("t", "k"))
+    async with trio.open_nursery() as nursery:
+        peer = Peer(nursery)
+        await begun(hub, peer, WILD, "all")
+        assert hub.routes.members == 1
+
+
+async def test_a_replay_ends_though_all_history_has_expired() -> None:
+    moment = 0.0
+    hub = Hub(MemoryStorage(StorageSettings(1000, 10, 60), clock=lambda: moment))
+    [first] = await hub.publish(draft("t", "k"))
+    await hub.deliver_all()
+    resumption = hub.journal.locate(first)
+    await hub.publish(*(draft("t", "k") for _ in range(RECENT_EVENTS + 1)))
+    await hub.deliver_all()
+    moment = 100.0
+    async with trio.open_nursery() as nursery:
+        peer = Peer(nursery)
+        with trio.fail_after(5):
+            hub.cursor(peer, WILD).resume(resumption)
+            await trio.testing.wait_all_tasks_blocked()
+        assert hub.routes.members == 1
+
+
+# ── sockets ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_long_replay_comes_in_chunks_of_bounded_size_and_whole() -> None:
+    hub = Hub(MemoryStorage(StorageSettings(10_000, 3600, 60)))
+    ids = await hub.publish(*(draft("t", "k", text="x" * 300) for _ in range(3000)))
+    await hub.deliver_all()
+    async with trio.open_nursery() as nursery:
+        peer = Peer(nursery)
+        with trio.fail_after(10):
+            await begun(hub, peer, WILD, "all")
+    assert peer.ids == ids
+    assert max(map(len, peer.frames)) < cursors.CHUNK_BYTES + 1000
+    assert len(peer.frames) > 5
+
+
+async def test_a_subscriber_that_is_slow_by_its_channels_rule_is_sent_away_and_replays_nothing() -> None:
+    hub = Hub()
+    async with trio.open_nursery() as nursery:
+        peer = Peer(nursery)
+        hub.cursor(peer, WILD, "disconnect").begin("none")
+        peer.full = True
+        await hub.publish(draft("t", "k"))
+        await hub.deliver_all()
+        peer.drain()
+        await trio.testing.wait_all_tasks_blocked()
+    assert [(one.code, type(one)) for one in peer.goodbyes] == [(1013, Goodbye)]
+    assert (peer.frames, hub.routes.members) == ([], 0)
+
+
+async def test_stopped_while_its_first_events_wait_for_room_it_hears_none_of_them() -> None:
+    hub = Hub()
+    await hub.publish(draft("t", "k"))
+    await hub.deliver_all()
+    async with trio.open_nursery() as nursery:
+        peer = Peer(nursery)
+        peer.full = True
+        cursor = await begun(hub, peer, KEYED, "last")
+        cursor.leave()
+        peer.drain()
+        await trio.testing.wait_all_tasks_blocked()
+    assert peer.frames == []
+
+
+async def test_left_before_its_replay_began_it_hears_nothing_and_never_joins() -> None:
+    hub = Hub()
+    await hub.publish(draft("t", "k"))
+    await hub.deliver_all()
+    async with trio.open_nursery() as nursery:
+        peer = Peer(nursery)
+        cursor = hub.cursor(peer, KEYED)
+        cursor.begin("all")
+        cursor.leave()
+    assert (peer.frames, hub.routes.members) == ([], 0)
+
+
+# ── the laws, as they stand in the code ──────────────────────────────────────────────────────────────
+
+
+async def test_the_delivering_step_has_no_checkpoint() -> None:
+    hub = Hub()
+    async with trio.open_nursery() as nursery:
+        peers = [Peer(nursery) for _ in range(4)]
+        with trio.testing.assert_no_checkpoints():
+            for peer in peers[:2]:
+                hub.cursor(peer, WILD).begin("none")
+        for peer in peers[2:]:
+            await begun(hub, peer, KEYED, "last")
+        peers[1].full = peers[3].full = True
+        await hub.publish(draft("t", "k"), draft("end", "k"))
+        events = (await hub.storage.read(WILD.selection, hub.journal.head, 10)).events
+        before = hub.journal.head
+        with trio.testing.assert_no_checkpoints():
+            hub.journal.advance(events)
+        with trio.testing.assert_no_checkpoints():
+            hub.routes.deliver(events, before)
+        for peer in peers:
+            peer.drain()
+    assert [len(peer.ids) for peer in peers] == [2, 2, 1, 1]
+    assert [peer.stops for peer in peers] == [0, 0, 1, 1]
+
+
+async def test_the_step_from_the_last_page_to_the_cohort_has_no_checkpoint() -> None:
+    """The journal's short memory needs no storage, so a replay out of it runs without any checkpoint."""
+    hub = Hub()
+    await hub.publish(draft("t", "k"))
+    await hub.deliver_all()
+    started: list[object] = []
+    async with trio.open_nursery() as nursery:
+        peer = Peer(nursery)
+        peer.start = started.append  # type: ignore[method-assign, assignment]
+        cursor = hub.cursor(peer, WILD)
+        cursor.begin("none")
+        peer.full = True
+        await hub.publish(draft("t", "k"))
+        await hub.deliver_all()
+        peer.drain()
+        [replay] = started
+        with trio.testing.assert_no_checkpoints():
+            await replay()  # type: ignore[operator]
+        assert hub.routes.members == 1
+        cursor.leave()
+    assert len(peer.ids) == 1

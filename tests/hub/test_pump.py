@@ -1,0 +1,66 @@
+"""The pump moves the head and delivers in one step, batch by batch as storage yields them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
+
+import trio
+import trio.testing
+
+from adohub.builtin.memory import MemoryStorage
+from adohub.hub.journal import Journal
+from adohub.hub.pump import pump
+from adohub.hub.routes import Routes
+from adohub.model import Event, Position
+from tests.hub.making import SETTINGS, Hub, Recorder, draft, interest
+
+
+class Yielding(MemoryStorage):
+    """Yields just these batches."""
+
+    def __init__(self, batches: Sequence[Sequence[Event]]) -> None:
+        super().__init__(SETTINGS)
+        self.batches = batches
+
+    async def follow(self, after: Position) -> AsyncIterator[Sequence[Event]]:
+        for batch in self.batches:
+            yield batch
+            await trio.lowlevel.checkpoint()
+
+
+async def test_between_the_heads_move_and_the_end_of_delivery_there_is_no_checkpoint() -> None:
+    steps: list[tuple[int, int, int]] = []
+    step = ExitStack()
+
+    class Watched(Journal):
+        def advance(self, batch: Sequence[Event]) -> None:
+            step.enter_context(trio.testing.assert_no_checkpoints())
+            super().advance(batch)
+
+    class Watching(Routes):
+        def deliver(self, batch: Sequence[Event], before: Position) -> None:
+            super().deliver(batch, before)
+            step.close()
+            steps.append((before.offset, batch[0].position.offset, journal.head.offset))
+
+    source = MemoryStorage(SETTINGS)
+    await source.append([draft("t")] * 6)
+    events = (await source.read(interest("**").selection, source.tail(), 10)).events
+    journal = Watched(Yielding([events[:1], [], events[1:4], events[4:]]))
+    await pump(journal, Watching())
+    assert steps == [(0, 1, 1), (1, 2, 4), (4, 5, 6)]
+
+
+async def test_what_is_appended_is_delivered_in_order() -> None:
+    hub = Hub()
+    recorder = Recorder()
+    hub.routes.join(interest("**"), recorder, recorder.push)
+    ids: list[str] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pump, hub.journal, hub.routes)
+        for count in (1, 3, 2):
+            ids += await hub.publish(*[draft("t")] * count)
+            await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert [one["result"]["id"] for one in recorder.heard] == ids

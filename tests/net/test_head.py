@@ -1,0 +1,138 @@
+"""Whatever bytes a connection begins with, it is answered or ended, and the hub lives on."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import structlog.testing
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adohub.config import Config, Server
+from adohub.net.head import MAX_HEAD_BYTES
+from tests.net import raw
+from tests.running import gates_made, open_peer, running_hub, until
+
+UNREADABLE = {
+    "noise": b"\x00\xff\x80 what is this\r\n\r\n",
+    "no HTTP": b"HELO hub.example\r\n\r\n",
+    "no version": b"GET /\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "no host": b"GET / HTTP/1.1\r\n\r\n",
+    "a header without a name": b"GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n",
+    "a target that is no URL": raw.head("//["),
+    "two lengths": raw.head("/", {"Host": "a", "Content-Length": "1, 2"}),
+}
+
+
+@pytest.mark.parametrize("bytes_", UNREADABLE.values(), ids=UNREADABLE.keys())
+async def test_what_is_no_http_gets_400(bytes_: bytes) -> None:
+    async with running_hub() as hub, open_peer(hub.url) as other:
+        response = await raw.exchange(hub.port, bytes_ + b"\r\n\r\n")
+        assert response is not None
+        assert response.status == 400
+        assert json.loads(response.body)["error"]["message"]
+        await other.is_served()
+
+
+@pytest.mark.parametrize("big", ["target", "header", "many headers"])
+async def test_a_head_that_is_too_long_gets_431(big: str) -> None:
+    filling = "x" * MAX_HEAD_BYTES
+    requests = {
+        "target": raw.head("/" + filling),
+        "header": raw.upgrade(X_Filling=filling),
+        "many headers": raw.upgrade(**{f"x{number}": "x" for number in range(MAX_HEAD_BYTES // 8)}),
+    }
+    async with running_hub() as hub:
+        response = await raw.exchange(hub.port, requests[big])
+        assert response is not None
+        assert response.status == 431
+
+
+async def test_a_head_that_is_nearly_too_long_is_read() -> None:
+    async with running_hub() as hub:
+        response = await raw.exchange(
+            hub.port, raw.head("/healthz", {"Host": "a", "X": "x" * (MAX_HEAD_BYTES - 200)})
+        )
+        assert response is not None
+        assert response.status == 200
+
+
+@pytest.mark.parametrize("begun", [b"", b"G", raw.upgrade()[:-2]], ids=["nothing", "a letter", "nearly all"])
+async def test_a_head_that_does_not_come_in_time_ends_the_connection(begun: bytes) -> None:
+    hasty = Config(server=Server(port=0, handshake_timeout_ms=200))
+    async with running_hub(hasty) as hub, open_peer(hub.url) as other:
+        async with await raw.connected(hub.port) as stream:
+            await stream.send_all(begun)
+            assert await raw.read_to_end(stream) == b""
+        await other.is_served()
+
+
+async def test_bytes_that_trickle_in_do_not_prolong_the_wait() -> None:
+    hasty = Config(server=Server(port=0, handshake_timeout_ms=300))
+    async with running_hub(hasty) as hub, await raw.connected(hub.port) as stream:
+        async with trio.open_nursery() as nursery:
+
+            async def trickle() -> None:
+                try:
+                    while True:
+                        await stream.send_all(b"x")
+                        await trio.sleep(0.02)
+                except trio.BrokenResourceError:
+                    return
+
+            nursery.start_soon(trickle)
+            assert await raw.read_to_end(stream) == b""
+
+
+async def test_a_head_may_come_byte_by_byte() -> None:
+    async with running_hub() as hub, await raw.connected(hub.port) as stream:
+        for byte in raw.head("/healthz"):
+            await stream.send_all(bytes([byte]))
+            await trio.lowlevel.checkpoint()
+        response = raw.response(await raw.read_to_end(stream))
+        assert response is not None
+        assert response.status == 200
+
+
+# ── anything at all ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@st.composite
+def spoilt(draw: st.DrawFn) -> bytes:
+    """A handshake with something of it replaced, and something after it."""
+    whole = raw.upgrade(draw(st.sampled_from(["/", "/trpc", "/?connectionParams=1", "/healthz"])))
+    begin = draw(st.integers(0, len(whole)))
+    end = draw(st.integers(begin, min(len(whole), begin + 20)))
+    return whole[:begin] + draw(st.binary(max_size=20)) + whole[end:] + draw(st.binary(max_size=50))
+
+
+ANYTHING = st.lists(st.binary(max_size=300) | spoilt(), min_size=1, max_size=10)
+
+
+@settings(deadline=None, max_examples=40)
+@given(ANYTHING)
+def test_no_bytes_harm_the_hub_or_leave_a_connection_behind(beginnings: list[bytes]) -> None:
+    trio.run(throw, beginnings, False)
+
+
+@settings(deadline=None, max_examples=40)
+@given(ANYTHING)
+def test_no_bytes_after_the_handshake_harm_the_hub_or_leave_a_connection_behind(frames: list[bytes]) -> None:
+    trio.run(throw, frames, True)
+
+
+async def throw(chunks: list[bytes], upgraded: bool) -> None:
+    """Each of `chunks` on a connection of its own, which is then half closed and read to its end."""
+    with gates_made() as gates, structlog.testing.capture_logs() as logs:
+        async with running_hub() as hub, open_peer(hub.url) as other:
+            for chunk in chunks:
+                async with await (raw.upgraded if upgraded else raw.connected)(hub.port) as stream:
+                    await stream.send_all(chunk)
+                    await stream.send_eof()
+                    await raw.read_to_end(stream)
+            await other.is_served()
+            await until(lambda: gates[0].connections == 1)
+    assert not [line for line in logs if line["log_level"] == "error"]
