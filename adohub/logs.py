@@ -50,7 +50,8 @@ def _processors(format_: str, stream: TextIO) -> list[structlog.typing.Processor
 def _console(stream: TextIO) -> structlog.dev.ConsoleRenderer:
     """Plain tracebacks: the pretty ones show local variables, and with them what must stay secret."""
     plain = structlog.dev.plain_traceback
-    return structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)
+    colours = stream.isatty() and not os.environ.get("NO_COLOR")
+    return structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain)
 
 
 def _journal_line(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:

@@ -37,7 +37,8 @@ class OutputFailed(AdohubError):
 def run(main: Callable[[], Awaitable[int]]) -> None:
     """Run `main` under Trio and exit with the status that it returns.
 
-    SIGTERM and SIGHUP cancel it, so that terminals and processes are left as they should be.
+    Ctrl-C, SIGTERM and SIGHUP cancel it, so that terminals and processes are left as they should be: a
+    KeyboardInterrupt might be raised between a cursor's hiding and the code that shows it again.
     """
     with failing_plainly():
         sys.exit(trio.run(_until_told_to_stop, main))
@@ -45,7 +46,7 @@ def run(main: Callable[[], Awaitable[int]]) -> None:
 
 async def _until_told_to_stop(main: Callable[[], Awaitable[int]]) -> int:
     status = 0
-    with trio.open_signal_receiver(*_heeded(signal.SIGTERM, signal.SIGHUP)) as received:
+    with trio.open_signal_receiver(*_heeded(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)) as received:
         async with trio.open_nursery() as nursery:
 
             async def obey() -> None:

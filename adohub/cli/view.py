@@ -111,8 +111,11 @@ class LiveView:
     @contextmanager
     def shown(self) -> Iterator[None]:
         """The bar is on the screen during the block."""
-        with self._bar:
+        try:
+            self._bar.start()
             yield
+        finally:  # also when Ctrl-C comes while it starts: the cursor is hidden by then
+            self._bar.stop()
 
     def progress(self, payload: Mapping[str, Any]) -> None:
         """Move the bar."""
