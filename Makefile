@@ -2,6 +2,7 @@
 
 VENV := .venv
 NODE_CLIENTS := tests/clients/v10 tests/clients/v11.18 tests/clients/v11
+BENCH_PEER := tests/bench/peers/trpc
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input
 
@@ -29,11 +30,11 @@ lint: setup ## ruff, mypy, and no registry addresses
 	  (cd $$plugin && $(CURDIR)/$(VENV)/bin/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache .); done
 	@$(no_registry_addresses)
 
-bench: ## the side-by-side table
-	@echo "no benchmarks yet" >&2; exit 2
+bench: $(VENV)/.bench-ready $(BENCH_PEER)/node_modules/.ready ## the side-by-side table
+	@$(VENV)/bin/python -m tests.bench $(BENCH_ARGS)
 
 clean: ## remove what make made
-	rm -rf $(VENV) $(NODE_CLIENTS:%=%/node_modules) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(NODE_CLIENTS:%=%/node_modules) $(BENCH_PEER)/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find adohub plugins tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # The prerequisite `plugins` is the folder itself: it changes when a plugin comes or goes.
@@ -44,6 +45,10 @@ $(VENV)/.ready: pyproject.toml constraints.txt plugins $(PLUGINS:%=%/pyproject.t
 	$$python -m venv $(VENV)
 	@$(PIP) install --constraint constraints.txt hatchling
 	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[dev]' $(PLUGINS:%=--editable ./%)
+	@touch $@
+
+$(VENV)/.bench-ready: $(VENV)/.ready
+	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[bench]'
 	@touch $@
 
 # The first Python that is new enough and can make a virtual environment.

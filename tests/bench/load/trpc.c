@@ -1,0 +1,56 @@
+/* tRPC over WebSockets: a subscription per subscriber, one mutation per publish. */
+#include <string.h>
+
+#include "connection.h"
+
+static bool says(const char *text, size_t length, const char *word) {
+    return memmem(text, length, word, strlen(word)) != NULL;
+}
+
+static bool greet(struct buffer *message, int task) {
+    if (task == PUBLISHER) return false;
+    buffer_print(message,
+                 "{\"id\":1,\"method\":\"subscription\",\"params\":{\"path\":\"stream.onTaskProgress\","
+                 "\"input\":{\"taskId\":\"task-%d\"}}}",
+                 task);
+    return true;
+}
+
+static void write_input(struct buffer *message, const struct event *event) {
+    buffer_print(message, "{\"topic\":\"task.progress\",\"payload\":");
+    event_write(message, event);
+    buffer_print(message, "}");
+}
+
+static void write_inputs(struct buffer *message, const struct event *events, int count) {
+    buffer_print(message, "{\"events\":[");
+    for (int i = 0; i < count; i++) {
+        if (i) buffer_print(message, ",");
+        write_input(message, &events[i]);
+    }
+    buffer_print(message, "]}");
+}
+
+static void publish(struct buffer *message, const struct event *events, int count) {
+    static unsigned request;
+    buffer_print(message, "{\"id\":%u,\"method\":\"mutation\",\"params\":{\"path\":\"%s\",\"input\":", ++request,
+                 count == 1 ? "events.publish" : "events.publishMany");
+    if (count == 1)
+        write_input(message, events);
+    else
+        write_inputs(message, events, count);
+    buffer_print(message, "}}");
+}
+
+static void hear(struct connection *connection, const char *text, size_t length) {
+    if (connection->stage == READY && connection->task != PUBLISHER)
+        heard_event(connection, text, length);
+    else if (says(text, length, "\"error\""))
+        heard_refusal(text, length);
+    else if (connection->task == PUBLISHER)
+        heard_acknowledgement(connection);
+    else if (says(text, length, "\"started\""))
+        heard_welcome(connection);
+}
+
+const struct dialect TRPC = {"trpc", TEXT, greet, publish, false, hear};

@@ -1,0 +1,100 @@
+"""How much is measured: the sizes that the goals speak of, quick ones, and ones just big enough to run."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+
+@frozen
+class Plan:
+    """One run. Times in seconds, sizes in bytes.
+
+    `window`: how many events are on their way at a time in the closed loops. `retained`: how many events
+    adohub keeps while a subscriber does not read; they are published before it stops, so that what it costs
+    shows by itself.
+    """
+
+    rounds: int = 3
+    warm_s: float = 2
+    measure_s: float = 4
+    drain_s: float = 10
+    event_bytes: int = 230
+
+    fanout_subscribers: int = 1000
+    fanout_window: int = 16
+
+    ceiling_subscribers: int = 50
+    ceiling_window: int = 1000
+
+    steady_subscribers: int = 500
+    steady_events_per_s: int = 100
+    steady_s: float = 10
+
+    few_tasks: int = 100
+    many_tasks: int = 2000
+    tasks_window: int = 64
+
+    ingest_window: int = 64
+
+    batch: int = 100
+    batches_window: int = 4
+
+    idle_connections: int = 5000
+    settle_s: float = 8
+
+    slow_others: int = 50
+    slow_event_bytes: int = 2000
+    slow_events_per_s: int = 2000
+    slow_retained: int = 10_000
+    slow_before_s: float = 5
+    slow_stalled_bytes: int = 200_000_000
+    slow_after_s: float = 5
+
+    @property
+    def slow_stalled_s(self) -> float:
+        """How long it takes until so many bytes have passed the subscriber that does not read."""
+        return self.slow_stalled_bytes / (self.slow_event_bytes * self.slow_events_per_s)
+
+
+FULL = Plan()
+
+QUICK = Plan(
+    rounds=1,
+    warm_s=1,
+    measure_s=1.5,
+    drain_s=5,
+    steady_s=3,
+    idle_connections=1000,
+    settle_s=3,
+    slow_before_s=2,
+    slow_retained=2_000,
+    slow_stalled_bytes=20_000_000,
+    slow_after_s=2,
+)
+
+TINY = Plan(
+    rounds=1,
+    warm_s=0.05,
+    measure_s=0.15,
+    drain_s=5,
+    fanout_subscribers=10,
+    fanout_window=4,
+    ceiling_subscribers=5,
+    ceiling_window=20,
+    steady_subscribers=10,
+    steady_s=0.2,
+    few_tasks=5,
+    many_tasks=10,
+    tasks_window=4,
+    ingest_window=4,
+    batch=5,
+    batches_window=2,
+    idle_connections=10,
+    settle_s=0.2,
+    slow_others=3,
+    slow_events_per_s=500,
+    slow_retained=50,
+    slow_before_s=0.2,
+    slow_stalled_bytes=200_000,
+    slow_after_s=0.2,
+)

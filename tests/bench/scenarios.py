@@ -1,0 +1,303 @@
+"""What is measured: each scenario puts one kind of load on a fresh server, and gives its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+
+import trio
+from attrs import evolve, frozen
+
+from tests.bench.errors import BenchError
+from tests.bench.machine import Cores, forget_peak, peak_resident_bytes, resident_bytes
+from tests.bench.peers import ADOHUB, C_LOOP, Peer, Wishes
+from tests.bench.plan import Plan
+from tests.bench.processes import Ledgers, Load, Server, Step, loading, serving
+from tests.bench.workshop import Workshop
+
+Figures = Mapping[str, float]
+
+MEGABYTE = 1_000_000
+
+
+@frozen
+class Rig:
+    """What all scenarios of a run share."""
+
+    plan: Plan
+    workshop: Workshop
+    cores: Cores
+    wishes: Wishes
+
+    def serving(self, peer: Peer, max_events: int | None = None) -> AbstractAsyncContextManager[Server]:
+        """A fresh server of this peer, on the server's core."""
+        wishes = evolve(self.wishes, max_events=max_events)
+        return serving(peer, self.workshop, wishes, self.cores.server)
+
+    def loading(
+        self, server: Server, phases: Mapping[str, float] | None = None, **options: float
+    ) -> AbstractAsyncContextManager[Load]:
+        """A load generator on the load's core."""
+        wanted = {"bytes": self.plan.event_bytes, **options}
+        return loading(server, self.workshop, self.cores, phases=phases, drain_s=self.plan.drain_s, **wanted)
+
+
+@frozen
+class Span:
+    """What happened between the ends of two steps."""
+
+    before: Step
+    after: Step
+
+    @property
+    def events_per_s(self) -> float:
+        return (self.after.acknowledged - self.before.acknowledged) / self.after.seconds
+
+    @property
+    def deliveries(self) -> int:
+        return self.after.delivered - self.before.delivered
+
+    @property
+    def deliveries_per_s(self) -> float:
+        return self.deliveries / self.after.seconds
+
+    @property
+    def server_seconds(self) -> float:
+        return self.after.server_seconds - self.before.server_seconds
+
+    @property
+    def server_us_per_delivery(self) -> float:
+        return 1e6 * self.server_seconds / max(1, self.deliveries)
+
+    def busy(self) -> Figures:
+        """How much of their cores the server and the load generator used."""
+        load_seconds = self.after.load_seconds - self.before.load_seconds
+        return {
+            "server core": self.server_seconds / self.after.seconds,
+            "load core": load_seconds / self.after.seconds,
+        }
+
+
+async def _measured(rig: Rig, peer: Peer, measure_s: float, **options: float) -> tuple[Span, Ledgers]:
+    """A server under one kind of load for `measure_s`, after a while of warming up."""
+    phases = {"warm": rig.plan.warm_s, "measure": measure_s}
+    async with rig.serving(peer) as server, rig.loading(server, phases, **options) as load:
+        await load.step("connected")
+        span = Span(await load.step("warm"), await load.step("measure"))
+        await load.step("drained")
+        return span, await load.ledgers()
+
+
+async def _closed_loop(rig: Rig, peer: Peer, **options: float) -> Span:
+    """The same, with every event accounted for."""
+    span, ledgers = await _measured(rig, peer, rig.plan.measure_s, **options)
+    if ledgers.missing or ledgers.repeated or ledgers.late:
+        raise BenchError(f"not every event came once and in order: {ledgers}")
+    if not span.deliveries:
+        raise BenchError("nothing was delivered")
+    return span
+
+
+# ── the scenarios ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def fanout(rig: Rig, peer: Peer) -> Figures:
+    """Many subscribers to one task, closed loop."""
+    plan = rig.plan
+    span = await _closed_loop(rig, peer, subscribers=plan.fanout_subscribers, window=plan.fanout_window)
+    return {
+        "deliveries/s": span.deliveries_per_s,
+        "server per delivery": span.server_us_per_delivery,
+        **span.busy(),
+    }
+
+
+async def steady(rig: Rig, peer: Peer) -> Figures:
+    """A steady load: latency, and what a delivery costs."""
+    plan = rig.plan
+    span, ledgers = await _measured(
+        rig, peer, plan.steady_s, subscribers=plan.steady_subscribers, rate=plan.steady_events_per_s
+    )
+    return {
+        "latency p50": span.after.p50,
+        "latency p99": span.after.p99,
+        "server per delivery": span.server_us_per_delivery,
+        "never delivered": ledgers.missing + ledgers.late,
+    }
+
+
+async def tasks(rig: Rig, peer: Peer) -> Figures:
+    """Tasks with one subscriber each, events round-robin."""
+    many, few = [
+        await _closed_loop(rig, peer, subscribers=number, tasks=number, window=rig.plan.tasks_window)
+        for number in (rig.plan.many_tasks, rig.plan.few_tasks)
+    ]
+    return {
+        "events/s, many tasks": many.events_per_s,
+        "events/s, few tasks": few.events_per_s,
+        "server per event, many": many.server_us_per_delivery,
+        "server per event, few": few.server_us_per_delivery,
+    }
+
+
+async def ceiling(rig: Rig, peer: Peer) -> Figures:
+    """What the load generator can receive, from a server that sends much at a time."""
+    plan = rig.plan
+    span = await _closed_loop(rig, peer, subscribers=plan.ceiling_subscribers, window=plan.ceiling_window)
+    return {"received/s": span.deliveries_per_s, **span.busy()}
+
+
+async def ingest(rig: Rig, peer: Peer) -> Figures:
+    """One publisher, one subscriber."""
+    span = await _closed_loop(rig, peer, window=rig.plan.ingest_window)
+    return {"publishes/s": span.events_per_s, "server per event": span.server_us_per_delivery}
+
+
+async def many(rig: Rig, peer: Peer) -> Figures:
+    """The same with many events in each message."""
+    batch = rig.plan.batch
+    span = await _closed_loop(rig, peer, batch=batch, window=batch * rig.plan.batches_window)
+    return {"events/s": span.events_per_s, "server per event": span.server_us_per_delivery}
+
+
+async def memory(rig: Rig, peer: Peer) -> Figures:
+    """Idle subscribers, each to a task of its own."""
+    number = rig.plan.idle_connections
+    async with rig.serving(peer) as server:
+        before = resident_bytes(server.pid)
+        async with rig.loading(server, subscribers=number, tasks=number) as load:
+            await load.step("connected")
+            after = await _settled(server.pid, rig.plan.settle_s)
+    return {"per connection": (after - before) / number}
+
+
+async def _settled(pid: int, at_most_s: float) -> int:
+    """The process's memory once it has not changed by a hundredth for a second."""
+    held, since = resident_bytes(pid), trio.current_time()
+    with trio.move_on_after(at_most_s):
+        while trio.current_time() < since + 1:
+            await trio.sleep(0.1)
+            now = resident_bytes(pid)
+            if abs(now - held) > held / 100:
+                held, since = now, trio.current_time()
+    return resident_bytes(pid)
+
+
+async def connect(rig: Rig, peer: Peer) -> Figures:
+    """Clients connect and subscribe."""
+    number = rig.plan.idle_connections
+    async with rig.serving(peer) as server, rig.loading(server, subscribers=number, tasks=number) as load:
+        step = await load.step("connected")
+    return {"seconds": step.seconds}
+
+
+async def slow(rig: Rig, peer: Peer) -> Figures:
+    """One subscriber stops reading, and reads again.
+
+    Storage is full before it stops, so that the hub's growth afterwards is what the slow one costs.
+    """
+    plan = rig.plan
+    filling_s = plan.slow_retained / plan.slow_events_per_s
+    phases = {
+        "warm": filling_s,
+        "before": plan.slow_before_s,
+        "stalled": plan.slow_stalled_s,
+        "after": plan.slow_after_s,
+    }
+    options = {
+        "subscribers": plan.slow_others + 1,
+        "rate": plan.slow_events_per_s,
+        "bytes": plan.slow_event_bytes,
+        "retained": plan.slow_retained,
+    }
+    async with (
+        rig.serving(peer, max_events=plan.slow_retained) as server,
+        rig.loading(server, phases, **options) as load,
+    ):
+        await load.step("connected")
+        await load.step("warm")
+        before = await load.step("before")
+        held = resident_bytes(server.pid)
+        forget_peak(server.pid)
+        stalled = await load.step("stalled")
+        await load.step("after")
+        await load.step("drained")
+        ledgers = await load.ledgers()
+        growth = peak_resident_bytes(server.pid) - held
+    return {
+        "hub grows by": growth / MEGABYTE,
+        "others' p99 before": before.p99,
+        "others' p99 meanwhile": stalled.p99,
+        "fell out of storage": ledgers.missing - ledgers.lost,
+        "wrongly lost, repeated, late": ledgers.lost + ledgers.repeated + ledgers.late,
+    }
+
+
+def _everybody(peer: Peer) -> bool:
+    return True
+
+
+@frozen
+class Scenario:
+    """A scenario, the units of its figures, and whom it suits."""
+
+    name: str
+    measure: Callable[[Rig, Peer], Awaitable[Figures]]
+    units: Mapping[str, str]
+    suits: Callable[[Peer], bool] = _everybody
+
+    @property
+    def title(self) -> str:
+        """One line on what is done."""
+        return (self.measure.__doc__ or self.name).splitlines()[0].rstrip(".")
+
+
+SCENARIOS: Sequence[Scenario] = (
+    Scenario(
+        "fanout",
+        fanout,
+        {"deliveries/s": "", "server per delivery": "µs", "server core": "%", "load core": "%"},
+    ),
+    Scenario(
+        "ceiling",
+        ceiling,
+        {"received/s": "", "server core": "%", "load core": "%"},
+        suits=lambda peer: peer.name == C_LOOP.name,
+    ),
+    Scenario(
+        "steady",
+        steady,
+        {"latency p50": "ms", "latency p99": "ms", "server per delivery": "µs", "never delivered": ""},
+    ),
+    Scenario(
+        "tasks",
+        tasks,
+        {
+            "events/s, many tasks": "",
+            "events/s, few tasks": "",
+            "server per event, many": "µs",
+            "server per event, few": "µs",
+        },
+    ),
+    Scenario("ingest", ingest, {"publishes/s": "", "server per event": "µs"}),
+    Scenario(
+        "many",
+        many,
+        {"events/s": "", "server per event": "µs"},
+        suits=lambda peer: peer.dialect != "bare",
+    ),
+    Scenario("memory", memory, {"per connection": "B"}),
+    Scenario("connect", connect, {"seconds": "s"}),
+    Scenario(
+        "slow",
+        slow,
+        {
+            "hub grows by": "MB",
+            "others' p99 before": "ms",
+            "others' p99 meanwhile": "ms",
+            "fell out of storage": "",
+            "wrongly lost, repeated, late": "",
+        },
+        suits=lambda peer: peer.name == ADOHUB.name,
+    ),
+)
