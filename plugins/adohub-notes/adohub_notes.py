@@ -60,4 +60,3 @@ def adohub_procedures(config: Settings) -> list[Procedure]:
         return {"id": str(receipt.position)}
 
     return [Procedure("notes.add", "mutation", add, AddInput)]
-
