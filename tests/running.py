@@ -15,13 +15,13 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
 import trio
 import trio_websocket
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from adohub import daemon as composition
 from adohub.config import Config, Server
@@ -34,6 +34,16 @@ DEADLINE_S = 30.0
 """After how many seconds a test with a hub has hung."""
 
 FREE_PORT = Config(server=Server(port=0))
+
+
+@define
+class Hosting:
+    """Who reads the sockets of the hubs that are started: `[server] websocket`."""
+
+    websocket: Literal["native", "trio-websocket"] = "native"
+
+
+hosting = Hosting()
 
 
 @frozen
@@ -69,6 +79,7 @@ async def running_hub(
     config: Config = FREE_PORT, *contributions: Contribution, registry: Registry | None = None
 ) -> AsyncIterator[RunningHub]:
     """A hub with the built-in plugins and `contributions`, or with `registry`; it ends without a drain."""
+    config = evolve(config, server=evolve(config.server, websocket=hosting.websocket))
     daemon = Daemon(config, registry or built_in(config, *contributions))
     ended = trio.Event()
 

@@ -11,7 +11,7 @@ import secrets
 import time
 from bisect import bisect_right
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from heapq import merge
 from itertools import islice
@@ -126,7 +126,7 @@ class MemoryStorage:
 
     # ── read ─────────────────────────────────────────────────────────────────────────────────────────
 
-    async def follow(self, after: Position) -> AsyncIterator[Sequence[Event]]:
+    async def follow(self, after: Position) -> AsyncGenerator[Sequence[Event], None]:
         follower = object()
         self._followed[follower] = after.offset
         try:

@@ -64,8 +64,8 @@ class Server:
         default="none",
         metadata=about('How values travel: "none" as plain JSON, "superjson" with dates as dates.'),
     )
-    websocket: Literal["trio-websocket", "native"] = field(
-        default="trio-websocket", metadata=about('Who reads the sockets: "trio-websocket" or "native".')
+    websocket: Literal["native", "trio-websocket"] = field(
+        default="native", metadata=about('Who reads the sockets: "native" or "trio-websocket".')
     )
     allowed_origins: tuple[str, ...] = field(
         default=(),

@@ -17,8 +17,6 @@ _LATER = "is not available in this version"
 def not_available_yet(tree: Mapping[str, Any]) -> Iterator[Fault]:
     """A fault for each value of `tree` that is legal but not available in this version."""
     server = _table(tree, "server")
-    if server.get("websocket") == "native":
-        yield Fault(("server", "websocket"), f'"native" {_LATER}; use "trio-websocket"')
     if server.get("transformer") == "superjson":
         yield Fault(("server", "transformer"), f'"superjson" {_LATER}; use "none"')
     if server.get("drain_notice") == "reconnect":
@@ -26,9 +24,6 @@ def not_available_yet(tree: Mapping[str, Any]) -> Iterator[Fault]:
     for key in ("tls_cert", "tls_key"):
         if server.get(key, "") != "":
             yield Fault(("server", key), f'TLS {_LATER}; use ""')
-    for name, channel in _table(tree, "channels").items():
-        if isinstance(channel, Mapping) and channel.get("on_slow") == "latest":
-            yield Fault(("channels", name, "on_slow"), f'"latest" {_LATER}; use "catch-up" or "disconnect"')
 
 
 def _table(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:

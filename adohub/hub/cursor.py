@@ -144,6 +144,18 @@ class Cursor:
             if not self._is_over() and self._position == self._journal.head:
                 self._end() if self._ends_at_head else self._join()
 
+    async def _skip_to_latest(self) -> None:
+        """Give only the newest event per topic and key of what was missed, then replay the little since."""
+        given = False
+        while not given and not self._is_over():
+            await self._subscriber.room()
+            begun = self._journal.head
+            latest = await self._journal.latest(self._interest.reading)
+            given = self._give([event for event in latest if self._position < event.position <= begun])
+            if given:
+                self._position = begun
+        await self._replay()
+
     def _give(self, events: Sequence[Event]) -> bool:
         """Push `events` and move the position over them, until there is no room (then False)."""
         for last, frames, completes in self._chunks(events):
@@ -192,6 +204,8 @@ class Cursor:
         self._position = position
         if self._on_slow == "disconnect":
             self._subscriber.drop(Goodbye(CLOSE_TRY_AGAIN, "too slow; reconnect to resume"))
+        elif self._on_slow == "latest":
+            self._subscriber.start(self._skip_to_latest)
         else:
             self._subscriber.start(self._replay)
 

@@ -8,9 +8,10 @@ the same step has missed nothing and will get nothing twice.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Any
 
+import structlog
 import trio
 from attrs import evolve, frozen
 
@@ -30,6 +31,8 @@ RECENT_EVENTS = 512
 
 RECENT_BYTES = 4 * 1024 * 1024
 """How many bytes of payload the remembered events may have."""
+
+_log = structlog.get_logger("adohub.journal")
 
 
 class Submission:
@@ -74,6 +77,11 @@ class Resumption:
     position: Position
     recovered: bool
     seen: Position
+
+
+def _fail(submissions: Sequence[Submission], error: StorageError) -> None:
+    for submission in submissions:
+        submission.fail(error)
 
 
 class Journal:
@@ -133,8 +141,11 @@ class Journal:
         try:
             receipts = await self._storage.append(drafts)
         except StorageError as error:
-            for submission in submissions:
-                submission.fail(error)
+            _fail(submissions, error)
+            return
+        except Exception as error:  # noqa: BLE001 - an engine is a stranger's code: publishing fails, the hub not
+            _log.exception("the storage engine is at fault")
+            _fail(submissions, StorageError(f"the storage engine is at fault: {type(error).__name__}"))
             return
         start = 0
         for submission in submissions:
@@ -144,7 +155,7 @@ class Journal:
 
     # ── delivery ─────────────────────────────────────────────────────────────────────────────────────
 
-    def follow(self) -> AsyncIterator[Sequence[Event]]:
+    def follow(self) -> AsyncGenerator[Sequence[Event], None]:
         """What the pump delivers: every event after the head, in batches of what has gathered."""
         return self._storage.follow(self.head)
 

@@ -15,17 +15,21 @@ from adohub.errors import Goodbye
 from adohub.hub.authentication import Authentication
 from adohub.model import Principal
 from adohub.net.dispatch import Dispatch
-from adohub.net.head import Head, HeadRefused, check_origin, check_upgrade, plain_upgrade, read_head
+from adohub.net.head import Head, HeadRefused, check_origin, check_upgrade, read_head
 from adohub.net.host import Host, host_by_trio_websocket
 from adohub.net.http import Pages, refused, written
 from adohub.net.keepalive import Keepalive, Watched
 from adohub.net.listener import Peer
+from adohub.net.native import host_natively
 from adohub.net.outbox import Outbox
 from adohub.net.session import CLOSE_RESTART, Session, SessionLimits
 from adohub.wire.codes import CODES
 from adohub.wire.conversation import Conversation
 
 WEBSOCKET_PATHS = ("/", "/trpc", "/trpc/")
+
+_HOSTS = {"native": host_natively, "trio-websocket": host_by_trio_websocket}
+"""`[server] websocket`."""
 
 _RESTART = Goodbye(CLOSE_RESTART, "the hub restarts; reconnect to resume")
 
@@ -109,8 +113,7 @@ class Gate:
         principal = None
         if credentials.get("token") or not expects_params:
             principal = await self._identify_at_upgrade(credentials)
-        outbox.unread(plain_upgrade(head))
-        return _Admitted(principal, expects_params, credentials)
+        return _Admitted(head, principal, expects_params, credentials)
 
     def _check(self, head: Head) -> None:
         if head.path not in WEBSOCKET_PATHS:
@@ -151,7 +154,8 @@ class Gate:
             with self._in_register(session):
                 await session.run()
 
-        await host_by_trio_websocket(outbox, self._config.max_message_bytes, converse)
+        host_it = _HOSTS[self._config.websocket]
+        await host_it(outbox, admitted.head, self._config.max_message_bytes, converse)
 
     @contextmanager
     def _in_register(self, session: Session) -> Iterator[None]:
@@ -171,6 +175,7 @@ class Gate:
 
 @frozen
 class _Admitted:
+    head: Head
     principal: Principal | None
     expects_params: bool
     credentials: Mapping[str, Any]

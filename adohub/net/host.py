@@ -6,7 +6,7 @@ it, ready made. The session needs nothing else of it than this interface.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import trio
@@ -15,12 +15,10 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import ProtocolError
 
 from adohub.errors import Goodbye
+from adohub.net.head import Head, plain_upgrade
 from adohub.net.outbox import Outbox
-from adohub.wire.frame import clipped_reason
-
-CLOSE_TOO_BIG = 1009
-NO_STATUS = 1005
-"""Close without a code, as @trpc/server does after refused connection params."""
+from adohub.wire.frame import NO_STATUS, clipped_reason
+from adohub.wire.websocket import CLOSE_TOO_BIG
 
 
 class PeerGone(Exception):
@@ -30,8 +28,8 @@ class PeerGone(Exception):
 class Host(Protocol):
     """One open WebSocket."""
 
-    async def receive(self) -> str | bytes:
-        """The next message. Raises PeerGone, or Goodbye for one that is too long."""
+    async def receive(self) -> Sequence[str | bytes]:
+        """The next messages, at least one. Raises PeerGone, or Goodbye for what no peer may send."""
         ...
 
     async def close(self, code: int, reason: str) -> None:
@@ -49,7 +47,7 @@ class TrioWebsocketHost:
         self._websocket = websocket
         self._max_message_bytes = max_message_bytes
 
-    async def receive(self) -> str | bytes:
+    async def receive(self) -> Sequence[str | bytes]:
         """See `Host`."""
         try:
             message = await self._websocket.get_message()
@@ -57,7 +55,7 @@ class TrioWebsocketHost:
             raise PeerGone from error
         if isinstance(message, str) and self._is_too_long(message):
             raise Goodbye(CLOSE_TOO_BIG, f"messages may have {self._max_message_bytes} bytes")
-        return message
+        return (message,)
 
     def _is_too_long(self, message: str) -> bool:
         return 4 * len(message) > self._max_message_bytes and len(message.encode()) > self._max_message_bytes
@@ -69,14 +67,19 @@ class TrioWebsocketHost:
         )
 
 
+Converse = Callable[[Host], Awaitable[None]]
+"""What is done with an open WebSocket; when it returns, the WebSocket is over."""
+
+
 async def host_by_trio_websocket(
-    outbox: Outbox, max_message_bytes: int, converse: Callable[[Host], Awaitable[None]]
+    outbox: Outbox, head: Head, max_message_bytes: int, converse: Converse
 ) -> None:
-    """Run `converse` on the WebSocket whose handshake request is about to be read from `outbox`.
+    """Run `converse` on the WebSocket that `head`, a checked upgrade, asks for on `outbox`.
 
     trio-websocket's reader raises when the peer vanishes during the handshake, or speaks out of turn once a
     close is under way. Either is one more way for this WebSocket to be over, so `converse` is cancelled.
     """
+    outbox.unread(plain_upgrade(head))
     try:
         async with trio.open_nursery() as nursery:
             request = await trio_websocket.wrap_server_stream(

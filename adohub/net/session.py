@@ -9,7 +9,7 @@ answers cannot make them pile up.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import trio
 from attrs import frozen
@@ -18,11 +18,11 @@ from adohub.errors import Goodbye, PeerError
 from adohub.hub.cursor import Cursor
 from adohub.model import Principal
 from adohub.net.dispatch import Dispatch
-from adohub.net.host import NO_STATUS, Host, PeerGone
+from adohub.net.host import Host, PeerGone
 from adohub.net.outbox import Outbox
 from adohub.wire.conversation import Answer, Authenticate, Call, Cancel, Conversation, Open, Step
 from adohub.wire.encode import encode
-from adohub.wire.frame import text_frame
+from adohub.wire.frame import NO_STATUS, text_frame
 from adohub.wire.messages import Outgoing, Request, Stopped, Tag
 
 CALLS_IN_FLIGHT = 256
@@ -144,7 +144,12 @@ class Session:
 
     # ── steps ────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _take(self, frame: str | bytes) -> None:
+    async def _take(self, frames: Sequence[str | bytes]) -> None:
+        for frame in frames:
+            await self.outbox.room()
+            await self._take_one(frame)
+
+    async def _take_one(self, frame: str | bytes) -> None:
         for number, step in enumerate(self.conversation.receive(frame)):
             if number > 0:
                 await trio.lowlevel.checkpoint()  # nobody else waits for the whole of a long batch

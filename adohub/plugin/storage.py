@@ -6,7 +6,7 @@ engine that several hubs share makes them one hub.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -54,7 +54,7 @@ class Storage(Protocol):
         """
         ...
 
-    def follow(self, after: Position) -> AsyncIterator[Sequence[Event]]:
+    def follow(self, after: Position) -> AsyncGenerator[Sequence[Event], None]:
         """Every event after `after`, in order, in batches of what has gathered; waits for more for ever."""
         ...
 

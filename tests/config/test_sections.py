@@ -20,7 +20,7 @@ CONTRACT = {
     "server.tls_cert": "",
     "server.tls_key": "",
     "server.transformer": "none",
-    "server.websocket": "trio-websocket",
+    "server.websocket": "native",
     "server.allowed_origins": (),
     "server.max_connections": 10000,
     "server.max_message_bytes": 1048576,

@@ -7,7 +7,7 @@ event. With the cues exhausted, `finale` lets everything run to its end.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -65,7 +65,7 @@ class CuedStorage(MemoryStorage):
         await self._cue("storage")
         return events
 
-    async def follow(self, after: Position) -> AsyncIterator[Sequence[Event]]:
+    async def follow(self, after: Position) -> AsyncGenerator[Sequence[Event], None]:
         async for batch in super().follow(after):
             for one in batch:
                 await self._cue("deliver")

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack
 
+import pytest
 import trio
 import trio.testing
 
 from adohub.builtin.memory import MemoryStorage
+from adohub.errors import StorageError
 from adohub.hub.journal import Journal
-from adohub.hub.pump import pump
+from adohub.hub.pump import FOLLOW_AGAIN_S, pump
 from adohub.hub.routes import Routes
 from adohub.model import Event, Position
 from tests.hub.making import SETTINGS, Hub, Recorder, draft, interest
 
 
 class Yielding(MemoryStorage):
-    """Yields just these batches."""
+    """Yields just these batches, and breaks off where there is an error instead."""
 
-    def __init__(self, batches: Sequence[Sequence[Event]]) -> None:
+    def __init__(self, batches: Sequence[Sequence[Event] | StorageError]) -> None:
         super().__init__(SETTINGS)
-        self.batches = batches
+        self.batches = list(batches)
 
-    async def follow(self, after: Position) -> AsyncIterator[Sequence[Event]]:
-        for batch in self.batches:
+    async def follow(self, after: Position) -> AsyncGenerator[Sequence[Event], None]:
+        while self.batches:
+            batch = self.batches.pop(0)
+            if isinstance(batch, StorageError):
+                raise batch
             yield batch
             await trio.lowlevel.checkpoint()
+        await trio.sleep_forever()
 
 
 async def test_between_the_heads_move_and_the_end_of_delivery_there_is_no_checkpoint() -> None:
@@ -48,7 +54,10 @@ async def test_between_the_heads_move_and_the_end_of_delivery_there_is_no_checkp
     await source.append([draft("t")] * 6)
     events = (await source.read(interest("**").selection, source.tail(), 10)).events
     journal = Watched(Yielding([events[:1], [], events[1:4], events[4:]]))
-    await pump(journal, Watching())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pump, journal, Watching())
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
     assert steps == [(0, 1, 1), (1, 2, 4), (4, 5, 6)]
 
 
@@ -64,3 +73,29 @@ async def test_what_is_appended_is_delivered_in_order() -> None:
             await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     assert [one["result"]["id"] for one in recorder.heard] == ids
+
+
+@pytest.fixture
+def virtual_time() -> trio.testing.MockClock:
+    """A clock that moves on when everybody waits."""
+    return trio.testing.MockClock(autojump_threshold=0)
+
+
+class TestOnVirtualTime:
+    """Storage that breaks off is followed again, where delivery stands."""
+
+    @pytest.fixture
+    def anyio_backend(self, virtual_time: trio.testing.MockClock) -> object:
+        return "trio", {"clock": virtual_time}
+
+    async def test_storage_that_breaks_off_is_followed_again(self) -> None:
+        source = MemoryStorage(SETTINGS)
+        await source.append([draft("t")] * 3)
+        events = (await source.read(interest("**").selection, source.tail(), 10)).events
+        journal = Journal(Yielding([events[:1], StorageError("away"), events[1:]]))
+        started = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pump, journal, Routes())
+            await journal.delivered(events[-1].position)
+            nursery.cancel_scope.cancel()
+        assert trio.current_time() - started == FOLLOW_AGAIN_S

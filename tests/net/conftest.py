@@ -1,0 +1,20 @@
+"""Whatever a running hub promises here, it promises with either host: such tests run once with each."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.running import hosting
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of a module that starts hubs with each value of `[server] websocket`."""
+    if hasattr(metafunc.module, "running_hub"):
+        metafunc.fixturenames.append("websocket")
+        metafunc.parametrize("websocket", ["native", "trio-websocket"], indirect=True)
+
+
+@pytest.fixture
+def websocket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host of the hubs that the test starts."""
+    monkeypatch.setattr(hosting, "websocket", request.param)
