@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 import structlog.testing
 import trio
+import trio.testing
 from attrs import define, field
 
 from adohub import Draft, Receipt, StorageEngine, StorageSettings
@@ -167,6 +168,15 @@ async def test_after_the_end_nothing_listens_and_nothing_is_connected() -> None:
             await trio.open_tcp_stream("127.0.0.1", hub.port)
 
 
+async def until_nothing_listens(port: int) -> None:
+    """Return once connecting to `port` is refused."""
+    while True:
+        try:
+            await (await trio.open_tcp_stream("127.0.0.1", port)).aclose()
+        except OSError:
+            return
+
+
 @define
 class SlowStorage(MemoryStorage):
     """Appends when it is let; `history` tells what happened in which order."""
@@ -201,11 +211,14 @@ async def test_what_was_submitted_is_stored_before_storage_closes(hurried: bool)
     async with running_hub(config, slow) as hub, open_peer(hub.url) as peer:
         event = {"topic": "task.completed", "payload": completed("t")}
         await peer.tell([request(number, "mutation", "events.publish", event) for number in range(3)])
-        await until(lambda: opened[0].history)
+        assert await peer.heard_before_pong() == []  # all three are on their way
         hub.daemon.stop()
         if hurried:
             hub.daemon.stop()
         await peer.heard_before_close()
+        await until_nothing_listens(hub.port)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not hub.ended.is_set()
         opened[0].let.set()
     assert opened[0].history[-1] == "closed"
     assert opened[0].head().offset == 3

@@ -10,11 +10,10 @@ from tests.running import hosting
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests of a module that starts hubs with each value of `[server] websocket`."""
     if hasattr(metafunc.module, "running_hub"):
-        metafunc.fixturenames.append("websocket")
         metafunc.parametrize("websocket", ["native", "trio-websocket"], indirect=True)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)  # else pytest would drop it: no test asks for it by name
 def websocket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The host of the hubs that the test starts."""
-    monkeypatch.setattr(hosting, "websocket", request.param)
+    monkeypatch.setattr(hosting, "websocket", getattr(request, "param", "native"))

@@ -11,8 +11,10 @@ import pytest
 import structlog.testing
 import trio
 
+from adohub import Authenticator, Credentials, Principal
 from adohub.config import Config, Server
 from adohub.errors import ErrorCode
+from adohub.plugin.registry import Contribution
 from adohub.wire.codes import CODES
 from tests.net import raw
 from tests.net.strangers import FAULTY_CALLS, SECRET, strangers
@@ -313,6 +315,34 @@ async def test_a_peer_may_vanish_at_any_byte_of_its_handshake_and_first_messages
                 await stream.send_all(frames[:length])
                 raw.reset(stream)
             await until(lambda: gates[0].connections == 1)
+    assert not [line for line in logs if line["log_level"] == "error"]
+
+
+async def test_a_peer_may_vanish_between_its_handshake_and_the_answer() -> None:
+    async def vanish(credentials: Credentials) -> Principal:
+        if credentials.get("token") == "vanish":
+            raw.reset(vanishing)
+        return Principal("guest", roles=["*"])
+
+    door = Contribution("door", authenticators=[Authenticator("door", vanish)])
+    with gates_made() as gates, structlog.testing.capture_logs() as logs:
+        async with running_hub(FREE_PORT, door) as hub, open_peer(hub.url) as other:
+            vanishing = await raw.connected(hub.port)
+            await vanishing.send_all(raw.upgrade("/?token=vanish"))
+            await until(lambda: vanishing.socket.fileno() < 0 and gates[0].connections == 1)
+            await other.is_served()
+    assert not [line for line in logs if line["log_level"] == "error"]
+
+
+@pytest.mark.parametrize("late", [raw.frame(raw.PING, b"late"), raw.frame(raw.TEXT, b"x", masked=False)])
+async def test_a_peer_may_speak_out_of_turn_when_the_hub_has_said_goodbye(late: bytes) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with running_hub() as hub, await raw.upgraded(hub.port) as stream:
+            hub.daemon.stop()
+            goodbye = await stream.receive_some()
+            assert goodbye[2:4] == (1012).to_bytes(2, "big")
+            await stream.send_all(late)
+            await raw.read_to_end(stream)
     assert not [line for line in logs if line["log_level"] == "error"]
 
 

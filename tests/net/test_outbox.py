@@ -139,6 +139,14 @@ async def test_push_is_taken_below_the_limit_and_refused_at_it() -> None:
         assert outbox.queued == before
 
 
+async def test_an_outbox_that_is_exactly_full_takes_no_more() -> None:
+    async with outbox_and_peer(limit=2 * len(FILLING)) as (outbox, _):
+        outbox.send(FILLING)
+        assert outbox.push(b"x" * (2 * len(FILLING) - outbox.queued))
+        assert outbox.queued == 2 * len(FILLING)
+        assert not outbox.push(b"")
+
+
 async def test_send_is_taken_beyond_the_limit() -> None:
     async with outbox_and_peer() as (outbox, peer):
         outbox.send(FILLING)
