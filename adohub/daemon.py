@@ -70,7 +70,7 @@ class Daemon:
         storage engine, an address that cannot be listened on, a public address without authentication.
         """
         engine = check_engine(self._config, self._registry)
-        self._check_exposure()
+        check_exposure(self._config, self._registry)
         async with engine.open(_settings(self._config.storage)) as storage:
             await self._run_on(storage, signals, task_status)
 
@@ -150,27 +150,6 @@ class Daemon:
                 else:
                     self.stop()
 
-    def _check_exposure(self) -> None:
-        """Refuse to serve strangers by accident."""
-        config = self._config
-        if is_loopback(config.server.host) or self._registry.authenticators:
-            return
-        if not config.auth.allow_anonymous:
-            raise ConfigError(
-                [
-                    Problem(
-                        "",
-                        "server.host",
-                        f"other machines can reach {config.server.host}, and nothing tells who connects;"
-                        " configure [[auth.tokens]], set auth.allow_anonymous = true, or use 127.0.0.1",
-                    )
-                ]
-            )
-        if ANONYMOUS not in config.auth.roles:
-            _log.warning(
-                "anonymous peers may only ask for hub.health; give them rights in [auth.roles.anonymous]"
-            )
-
 
 async def _listen(host: str, port: int, unix_socket: str) -> list[Listener]:
     listeners = [await listen_tcp(host, port)]
@@ -181,6 +160,22 @@ async def _listen(host: str, port: int, unix_socket: str) -> list[Listener]:
             listeners[0].close()
             raise
     return listeners
+
+
+def check_exposure(config: Config, registry: Registry) -> None:
+    """Refuse to serve strangers by accident. Raises ConfigError: a public address, no authenticator."""
+    if is_loopback(config.server.host) or registry.authenticators:
+        return
+    if not config.auth.allow_anonymous:
+        message = (
+            f"other machines can reach {config.server.host}, and nothing tells who connects;"
+            " configure [[auth.tokens]], set auth.allow_anonymous = true, or use 127.0.0.1"
+        )
+        raise ConfigError([Problem("", "server.host", message)])
+    if ANONYMOUS not in config.auth.roles:
+        _log.warning(
+            "anonymous peers may only ask for hub.health; give them rights in [auth.roles.anonymous]"
+        )
 
 
 def check_engine(config: Config, registry: Registry) -> StorageEngine:

@@ -90,3 +90,10 @@ async def test_an_unknown_variable_is_a_fault(tmp_path: Path) -> None:
     ended = await adohub("config", "check", cwd=tmp_path, env={"ADOHUB__SERVER__PROT": "1"})
     assert ended.status == 2
     assert 'did you mean "ADOHUB__SERVER__PORT"?' in ended.err
+
+
+async def test_check_refuses_what_serve_would_refuse_to_expose(tmp_path: Path) -> None:
+    (tmp_path / "adohub.toml").write_text('[server]\nhost = "0.0.0.0"\n')
+    ended = await adohub("config", "check", cwd=tmp_path)
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("adohub.toml: server.host: other machines can reach 0.0.0.0")
