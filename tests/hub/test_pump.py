@@ -92,7 +92,9 @@ class TestOnVirtualTime:
         source = MemoryStorage(SETTINGS)
         await source.append([draft("t")] * 3)
         events = (await source.read(interest("**").selection, source.tail(), 10)).events
-        journal = Journal(Yielding([events[:1], StorageError("away"), events[1:]]))
+        storage = Yielding([events[:1], StorageError("away"), events[1:]])
+        storage._epoch = source._epoch
+        journal = Journal(storage)
         started = trio.current_time()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(pump, journal, Routes())
