@@ -34,6 +34,7 @@ from adohub.net.keepalive import Keepalive
 from adohub.net.listener import Listener, Peer, accept, is_loopback, listen_tcp, listen_unix
 from adohub.plugin.registry import Registry
 from adohub.plugin.storage import Storage, StorageEngine, StorageSettings
+from adohub.process import settle_in
 
 FLUSH_S = 5.0
 """How long what has been submitted may take to reach storage at the end, in seconds."""
@@ -203,7 +204,11 @@ Announce = Callable[[Sequence[str]], None]
 
 
 async def serve(daemon: Daemon, announce: Announce) -> None:
-    """Run `daemon` until it is signalled, telling `announce` once it accepts connections."""
+    """Run `daemon` until it is signalled, telling `announce` once it accepts connections.
+
+    The process is taken to be the daemon's own (see `adohub.process`).
+    """
     async with trio.open_nursery() as nursery:
         urls = await nursery.start(lambda task_status: daemon.run(signals=True, task_status=task_status))
+        settle_in()
         announce(urls)

@@ -31,6 +31,7 @@ LAYERS = [
     "hub",
     "net",
     "logs",
+    "process",
     "daemon",
     "client",
     "runner",

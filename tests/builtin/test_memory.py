@@ -132,8 +132,8 @@ async def test_memory_is_given_back() -> None:
     storage = MemoryStorage(words.settings(max_events=10))
     for number in range(200):
         await storage.append([draft("t.a", str(number), again=str(number)) for _ in range(10)])
-    assert len(storage._events) <= 10 + memory.TRIM_SLACK + 10
-    assert len(storage._arrived_at) == len(storage._events)
+    assert len(storage._records) <= 10 + memory.TRIM_SLACK + 10
+    assert len(storage._arrived_at) == len(storage._records)
     assert len(storage._by_key) <= 10
     assert len(storage._repeats) <= 11
     assert storage._followed == {}
