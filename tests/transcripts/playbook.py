@@ -45,7 +45,6 @@ class Speechless(Exception):
     """There is nothing in the conversation that could lead to this line."""
 
 
-@frozen
 class RecordedPosition(Position):
     """A position that goes by the id it had when it was recorded."""
 
