@@ -32,6 +32,7 @@ from adohub.net.gate import Gate
 from adohub.net.http import Pages
 from adohub.net.keepalive import Keepalive
 from adohub.net.listener import Listener, Peer, accept, is_loopback, listen_tcp, listen_unix
+from adohub.net.turn import Turn
 from adohub.plugin.registry import Registry
 from adohub.plugin.storage import Storage, StorageEngine, StorageSettings
 from adohub.process import settle_in
@@ -92,7 +93,10 @@ class Daemon:
         )
         keepalive = Keepalive(config.keepalive)
         pages = Pages(registry.routes, service, dispatch.incident)
-        gate = Gate(config.server, config.auth.reject_delay_ms, dispatch, authentication, pages, keepalive)
+        turn = Turn()
+        gate = Gate(
+            config.server, config.auth.reject_delay_ms, dispatch, authentication, pages, keepalive, turn
+        )
         service.report_status(lambda: "draining" if gate.draining else "ok")
 
         server = config.server
@@ -101,6 +105,7 @@ class Daemon:
             engine_room.start_soon(journal.keep)
             engine_room.start_soon(pump, journal, routes)
             engine_room.start_soon(keepalive.run)
+            engine_room.start_soon(turn.run)
             for source in registry.sources:
                 engine_room.start_soon(supervise, source, service.publisher(source.name))
             if signals:

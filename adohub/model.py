@@ -1,4 +1,8 @@
-"""The nouns of the hub, frozen: a draft becomes an event when storage gives it a position."""
+"""The nouns of the hub, frozen: a draft becomes an event when storage gives it a position.
+
+What there is one of per event is a tuple, the rest attrs classes. Measured reason: a frozen attrs class of
+five fields takes twice as long to make as a tuple, and 25 times as long to compare.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,8 @@ def timestamp(moment: datetime) -> str:
     """`moment` as the wire has it: UTC, ISO 8601, milliseconds and `Z`. A naive `moment` is taken as UTC."""
     if moment.tzinfo is not UTC:
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    text = orjson.dumps(moment, option=orjson.OPT_UTC_Z).decode()  # a third of what isoformat takes
+    return f"{text[1:24]}Z" if moment.microsecond else f"{text[1:20]}.000Z"
 
 
 class Position(NamedTuple):
@@ -37,8 +42,6 @@ class Position(NamedTuple):
     Offsets compare only within one epoch: an engine begins a new epoch whenever it cannot vouch for what it
     held before. `str()` is the event id that clients hold and send back as `lastEventId`; it is opaque to
     them, and of fixed width, so that ids of an epoch also sort as text.
-
-    A tuple, because positions are compared more than anything else: an attrs class takes 25 times as long.
     """
 
     epoch: str
@@ -54,26 +57,27 @@ class Position(NamedTuple):
         return Position(match[1], int(match[2], 16)) if match else None
 
 
-@frozen
-class Draft:
+class Draft(NamedTuple):
     """A valid event that storage does not hold yet. `body` is the payload's JSON, in wire form."""
 
     topic: str
     key: str | None
-    body: bytes = field(repr=False)
+    body: bytes
     timestamp: str
     author: str = ""
     idempotency_key: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Draft({self.topic!r}, key={self.key!r}, {len(self.body)} bytes)"
 
-@frozen
-class Event:
+
+class Event(NamedTuple):
     """One immutable fact, kept by storage at `position`. `body` is the payload's JSON, in wire form."""
 
     position: Position
     topic: str
     key: str | None
-    body: bytes = field(repr=False)
+    body: bytes
     timestamp: str
 
     @property
@@ -85,6 +89,9 @@ class Event:
     def payload(self) -> Mapping[str, Any]:
         """The payload in wire form, decoded afresh at each access."""
         return cast("Mapping[str, Any]", orjson.loads(self.body))
+
+    def __repr__(self) -> str:
+        return f"Event({self.id!r}, {self.topic!r}, key={self.key!r}, {len(self.body)} bytes)"
 
 
 def texts(values: Iterable[str]) -> tuple[str, ...]:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import Attribute, field, frozen, validators
 
-from adohub import Call, Channel, Procedure, PublishRequest, Selection, hookimpl, is_pattern
+from adohub import (
+    Call,
+    Channel,
+    Pending,
+    Procedure,
+    PublishRequest,
+    Receipt,
+    Selection,
+    hookimpl,
+    is_pattern,
+)
 
 DEFAULT_HISTORY_EVENTS = 100
 MAX_PATTERNS = 64
@@ -28,19 +38,10 @@ def _few_enough(instance: object, attribute: Attribute[Any], value: Sequence[obj
 
 
 @frozen
-class PublishInput:
-    """One event."""
-
-    topic: str
-    payload: Any
-    idempotency_key: str | None = None
-
-
-@frozen
 class PublishManyInput:
     """Several events, kept all or none."""
 
-    events: Sequence[PublishInput] = field(validator=_few_enough)
+    events: Sequence[PublishRequest] = field(validator=_few_enough)
 
 
 @frozen
@@ -61,29 +62,23 @@ class HistoryInput:
     limit: int = field(default=DEFAULT_HISTORY_EVENTS, validator=validators.ge(1))
 
 
-def _request(event: PublishInput) -> PublishRequest:
-    return PublishRequest(event.topic, event.payload, event.idempotency_key)
-
-
-def publish(input: PublishInput, call: Call) -> Awaitable[Any]:
+def publish(input: PublishRequest, call: Call) -> Pending[Any]:
     """Answers `{id, timestamp}` once storage holds the event."""
-    submission = call.hub.submit(call.principal, [_request(input)])
-
-    async def answer() -> Any:
-        [receipt] = await submission
-        return {"id": str(receipt.position), "timestamp": receipt.timestamp}
-
-    return answer()
+    return call.hub.submit(call.principal, [input]).then(_receipt)
 
 
-def publish_many(input: PublishManyInput, call: Call) -> Awaitable[Any]:
+def _receipt(receipts: Sequence[Receipt]) -> Any:
+    [receipt] = receipts
+    return {"id": str(receipt.position), "timestamp": receipt.timestamp}
+
+
+def publish_many(input: PublishManyInput, call: Call) -> Pending[Any]:
     """Answers `{ids}` once storage holds them all."""
-    submission = call.hub.submit(call.principal, [_request(event) for event in input.events])
+    return call.hub.submit(call.principal, input.events).then(_ids)
 
-    async def answer() -> Any:
-        return {"ids": [str(receipt.position) for receipt in await submission]}
 
-    return answer()
+def _ids(receipts: Sequence[Receipt]) -> Any:
+    return {"ids": [str(receipt.position) for receipt in receipts]}
 
 
 async def history(input: HistoryInput, call: Call) -> Any:
@@ -106,7 +101,7 @@ async def history(input: HistoryInput, call: Call) -> Any:
 @hookimpl
 def adohub_procedures(config: object) -> list[Procedure]:
     return [
-        Procedure("events.publish", "mutation", publish, PublishInput),
+        Procedure("events.publish", "mutation", publish, PublishRequest),
         Procedure("events.publishMany", "mutation", publish_many, PublishManyInput),
         Procedure("events.history", "query", history, HistoryInput),
     ]

@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from adohub.errors import Goodbye
-from adohub.hub.cohort import Interest
+from adohub.hub.cohort import Interest, Push
 from adohub.hub.journal import Journal, Resumption
 from adohub.hub.routes import Routes
 from adohub.model import Event, OnSlow, Position, Replay
@@ -35,8 +35,9 @@ CLOSE_TRY_AGAIN = 1013
 class Subscriber(Protocol):
     """The connection that a cursor serves, as far as the hub needs to know it."""
 
-    def push(self, frames: bytes) -> bool:
-        """Take some whole frames, or nothing: False when the connection has no room."""
+    @property
+    def push(self) -> Push:
+        """Takes some whole frames, or nothing: False when the connection has no room."""
         ...
 
     async def room(self) -> None:

@@ -25,15 +25,17 @@ class _Form:
     """How one topic's payloads are read: attrs instance or mapping in, wire form out."""
 
     topic: Topic
-    structure: Callable[[object], Any] | None
+    structure: Callable[[object], Any]
+    write: Callable[[Any], Mapping[str, Any]]
+    is_dated: bool
+    """Whether the payload's `timestamp` is the event's."""
 
-    def wire_form(self, payload: object) -> tuple[Mapping[str, Any], datetime | None]:
-        """The payload as the wire shows it, and its own timestamp. Raises StructureError."""
-        if self.topic.type is None or self.structure is None:
-            return _object(payload), None
-        instance = payload if isinstance(payload, self.topic.type) else self.structure(payload)
-        moment = getattr(instance, "timestamp", None)
-        return wire.unstructure(instance), moment if isinstance(moment, datetime) else None
+    def wire_form(self, payload: object) -> Mapping[str, Any]:
+        """The payload as the wire shows it. Raises StructureError."""
+        type_ = self.topic.type
+        return self.write(
+            payload if type_ is not None and isinstance(payload, type_) else self.structure(payload)
+        )
 
 
 class Intake:
@@ -52,8 +54,8 @@ class Intake:
         form = self._form_of(request.topic)
         _check_idempotency_key(request.idempotency_key)
         try:
-            payload, moment = form.wire_form(request.payload)
-            body = json_bytes(payload)
+            payload = form.wire_form(request.payload)
+            body = _compact(json_bytes(payload))
         except StructureError as error:
             raise PeerError("BAD_REQUEST", str(error)) from error
         except TypeError as error:
@@ -64,7 +66,7 @@ class Intake:
             topic=request.topic,
             key=_key(form.topic, payload),
             body=body,
-            timestamp=timestamp(moment or now()),
+            timestamp=(payload.get("timestamp") if form.is_dated else None) or timestamp(now()),
             author=author,
             idempotency_key=request.idempotency_key,
         )
@@ -78,13 +80,27 @@ class Intake:
                 "BAD_REQUEST", f"topic: {topic[:80]!r} is no topic name (dotted lower-case segments)"
             )
         if self._allow_undeclared:
-            return _Form(Topic(topic), None)
+            return _form(Topic(topic))
         hint = did_you_mean(topic, self._forms)
         raise PeerError("BAD_REQUEST", f'topic: no plugin declares "{topic}"{hint}')
 
 
 def _form(topic: Topic) -> _Form:
-    return _Form(topic, wire.compile(topic.type) if topic.type is not None else None)
+    if topic.type is None:
+        return _Form(topic, _object, lambda payload: payload, is_dated=False)
+    attrs.resolve_types(topic.type)
+    dates = [each for each in attrs.fields(topic.type) if each.name == "timestamp"]
+    is_dated = any(each.type in (datetime, datetime | None) for each in dates)
+    return _Form(topic, wire.compile(topic.type), wire.writer(topic.type), is_dated=is_dated)
+
+
+def _compact(body: bytes) -> bytes:
+    """A copy of `body` that takes no more memory than it needs.
+
+    Measured reason: the serializer's own bytes end a block of a kilobyte, whose rest stays unused as long as
+    storage keeps them: 2.2 kB an event instead of 0.5.
+    """
+    return memoryview(body).tobytes()
 
 
 def _object(payload: object) -> Mapping[str, Any]:

@@ -8,8 +8,7 @@ the same step has missed nothing and will get nothing twice.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Generator, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Sequence
 
 import structlog
 import trio
@@ -17,7 +16,9 @@ from attrs import evolve, frozen
 
 from adohub.errors import PeerError, StorageError
 from adohub.model import Draft, Event, Position
-from adohub.plugin.storage import Page, Receipt, Storage
+from adohub.plugin.contracts import Submission
+from adohub.plugin.pending import Pending
+from adohub.plugin.storage import Page, Storage
 from adohub.topics import Selection
 
 INBOX_EVENTS = 65_536
@@ -26,6 +27,9 @@ INBOX_EVENTS = 65_536
 INBOX_BYTES = 64 * 1024 * 1024
 """How many bytes of payload may wait for storage."""
 
+BATCH_EVENTS = 1024
+"""How many drafts go to storage as one batch; a single submission is not cut: it is all or none."""
+
 RECENT_EVENTS = 512
 """How many delivered events are remembered, so that a cursor's last steps to the head need no storage."""
 
@@ -33,37 +37,6 @@ RECENT_BYTES = 4 * 1024 * 1024
 """How many bytes of payload the remembered events may have."""
 
 _log = structlog.get_logger("adohub.journal")
-
-
-class Submission:
-    """Drafts on their way to storage. `await` it for their receipts; raises what storage raised."""
-
-    __slots__ = ("_done", "_error", "_receipts", "drafts")
-
-    def __init__(self, drafts: Sequence[Draft]) -> None:
-        self.drafts = drafts
-        self._done = trio.Event()
-        self._receipts: Sequence[Receipt] = ()
-        self._error: StorageError | None = None
-
-    def succeed(self, receipts: Sequence[Receipt]) -> None:
-        """Storage holds the drafts."""
-        self._receipts = receipts
-        self._done.set()
-
-    def fail(self, error: StorageError) -> None:
-        """Storage does not hold the drafts."""
-        self._error = error
-        self._done.set()
-
-    def __await__(self) -> Generator[Any, Any, Sequence[Receipt]]:
-        return self._outcome().__await__()
-
-    async def _outcome(self) -> Sequence[Receipt]:
-        await self._done.wait()
-        if self._error is not None:
-            raise StorageError(str(self._error)) from self._error
-        return self._receipts
 
 
 @frozen
@@ -79,9 +52,15 @@ class Resumption:
     seen: Position
 
 
-def _fail(submissions: Sequence[Submission], error: StorageError) -> None:
-    for submission in submissions:
-        submission.fail(error)
+_Submitted = tuple[Sequence[Draft], int, Submission]
+"""Drafts, how many bytes of payload they have, and who waits for them."""
+
+
+def _fail(submitted: Sequence[_Submitted], error: StorageError) -> None:
+    for _, _, submission in submitted:
+        own = StorageError(str(error))  # one each: a traceback grows wherever its exception is raised
+        own.__cause__ = error
+        submission.fail(own)
 
 
 class Journal:
@@ -94,7 +73,7 @@ class Journal:
         self._recent: deque[Event] = deque()
         self._recent_bytes = 0
         self._recent_after = self.head
-        self._inbox: list[Submission] = []
+        self._inbox: list[_Submitted] = []
         self._inbox_events = 0
         self._inbox_bytes = 0
         self._arrival = trio.Event()
@@ -106,13 +85,13 @@ class Journal:
 
     def submit(self, drafts: Sequence[Draft]) -> Submission:
         """Put `drafts` in line for storage, all or none. Raises PeerError when too much is waiting."""
-        size = sum(len(draft.body) for draft in drafts)
+        size = sum([len(draft.body) for draft in drafts])
         if self._inbox and (
             self._inbox_events + len(drafts) > INBOX_EVENTS or self._inbox_bytes + size > INBOX_BYTES
         ):
             raise PeerError("SERVICE_UNAVAILABLE", "storage is behind with what was published; try again")
-        submission = Submission(drafts)
-        self._inbox.append(submission)
+        submission: Submission = Pending()
+        self._inbox.append((drafts, size, submission))
         self._inbox_events += len(drafts)
         self._inbox_bytes += size
         self._arrival.set()
@@ -123,10 +102,9 @@ class Journal:
         while True:
             await self._arrival.wait()
             self._arrival = trio.Event()
-            submissions, self._inbox = self._inbox, []
-            self._inbox_events = self._inbox_bytes = 0
             self._appending = True
-            await self._append(submissions)
+            while self._inbox:
+                await self._append(self._gathered())
             self._appending = False
             self._idle.set()
             self._idle = trio.Event()
@@ -136,20 +114,34 @@ class Journal:
         while self._inbox or self._appending:
             await self._idle.wait()
 
-    async def _append(self, submissions: Sequence[Submission]) -> None:
-        drafts = [draft for submission in submissions for draft in submission.drafts]
+    def _gathered(self) -> Sequence[_Submitted]:
+        """What is appended next: all that waits, as far as one batch goes."""
+        count = size = number = 0
+        for drafts, bytes_, _ in self._inbox:
+            if number and count + len(drafts) > BATCH_EVENTS:
+                break
+            count += len(drafts)
+            size += bytes_
+            number += 1
+        gathered, self._inbox = self._inbox[:number], self._inbox[number:]
+        self._inbox_events -= count
+        self._inbox_bytes -= size
+        return gathered
+
+    async def _append(self, submitted: Sequence[_Submitted]) -> None:
+        drafts = [draft for some, _, _ in submitted for draft in some]
         try:
             receipts = await self._storage.append(drafts)
         except StorageError as error:
-            _fail(submissions, error)
+            _fail(submitted, error)
             return
         except Exception as error:  # noqa: BLE001 - an engine is a stranger's code: publishing fails, the hub not
             _log.exception("the storage engine is at fault")
-            _fail(submissions, StorageError(f"the storage engine is at fault: {type(error).__name__}"))
+            _fail(submitted, StorageError(f"the storage engine is at fault: {type(error).__name__}"))
             return
         start = 0
-        for submission in submissions:
-            stop = start + len(submission.drafts)
+        for some, _, submission in submitted:
+            stop = start + len(some)
             submission.succeed(receipts[start:stop])
             start = stop
 
@@ -162,7 +154,7 @@ class Journal:
     def advance(self, batch: Sequence[Event]) -> None:
         """Move the head over `batch`. The caller delivers it in the same step, with no checkpoint between."""
         self._recent.extend(batch)
-        self._recent_bytes += sum(len(event.body) for event in batch)
+        self._recent_bytes += sum([len(event.body) for event in batch])
         while len(self._recent) > RECENT_EVENTS or self._recent_bytes > RECENT_BYTES:
             forgotten = self._recent.popleft()
             self._recent_bytes -= len(forgotten.body)
@@ -193,6 +185,11 @@ class Journal:
         return Resumption(position, recovered=True, seen=position)
 
     @property
+    def newest(self) -> Position:
+        """The newest event that storage holds, delivered or not."""
+        return self._storage.head()
+
+    @property
     def tail(self) -> Position:
         """The position just before the oldest event that can be read back."""
         return self._storage.tail()
@@ -203,6 +200,10 @@ class Journal:
             return None
         events = [event for event in self._recent if event.position > after and selection.chooses(event)]
         return Page(events, self.head)
+
+    async def look_back(self, selection: Selection, after: Position, limit: int) -> Page:
+        """A page of chosen events after `after`, delivered or not: who has published finds it here."""
+        return await self._storage.read(selection, after, limit)
 
     async def read(self, selection: Selection, after: Position, limit: int) -> Page:
         """A page of chosen events after `after`, which ends at the head at the latest."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from adohub.hub.cohort import Bodies, Cohort, Interest, Member, Push
+from adohub.hub.cohort import SLICE_BYTES, Bodies, Cohort, Interest, Member, Push
 from adohub.model import Event, Position
 from adohub.topics import is_wild, matches
 
@@ -15,9 +15,13 @@ _Bucket = dict[Cohort, None]
 
 
 class Routes:
-    """Who gets what. Joining, leaving and delivering never checkpoint."""
+    """Who gets what. Joining, leaving and each step of a delivery are synchronous.
 
-    def __init__(self) -> None:
+    `cohort` makes a cohort of an interest: the fast one, unless it is to be compared with its slow twin.
+    """
+
+    def __init__(self, cohort: Callable[[Interest], Cohort] = Cohort) -> None:
+        self._cohort = cohort
         self._cohorts: dict[Interest, Cohort] = {}
         self._by_topic: dict[str, dict[str | None, _Bucket]] = {}
         self._wild_topics: dict[str, tuple[str, ...]] = {}
@@ -26,7 +30,7 @@ class Routes:
         """From the next delivery on `member` gets what `interest` chooses."""
         cohort = self._cohorts.get(interest)
         if cohort is None:
-            cohort = self._cohorts[interest] = Cohort(interest)
+            cohort = self._cohorts[interest] = self._cohort(interest)
             self._add(cohort)
         cohort.members[member] = push
 
@@ -36,18 +40,30 @@ class Routes:
         if cohort is not None and cohort.members.pop(member, None) is not None and not cohort.members:
             self._remove(cohort)
 
-    def deliver(self, batch: Sequence[Event], before: Position) -> None:
-        """Give each event of `batch` to its cohorts. `before` is the head before the batch."""
+    def deliver(self, batch: Sequence[Event], before: Position) -> Iterator[None]:
+        """Give each event of `batch` to its cohorts, step by step; others may run between two steps.
+
+        The first step decides who gets what. `before` is the head before the batch.
+        """
+        done = 0
+        for cohort, slices in [(cohort, cohort.flush(before)) for cohort in self._stage(batch)]:
+            for cost in slices:
+                done += cost
+                if done >= SLICE_BYTES:
+                    done = 0
+                    yield
+            if not cohort.members:
+                self._remove(cohort)
+
+    def _stage(self, batch: Sequence[Event]) -> _Bucket:
+        """The cohorts that have something to flush."""
         touched: _Bucket = {}
         for event in batch:
             bodies: Bodies = {}
             for cohort in self._cohorts_of(event):
                 if cohort.stage(event, bodies):
                     touched[cohort] = None
-        for cohort in touched:
-            cohort.flush(before)
-            if not cohort.members:
-                self._remove(cohort)
+        return touched
 
     @property
     def members(self) -> int:
@@ -79,6 +95,8 @@ class Routes:
             by_key.setdefault(cohort.interest.selection.key, {})[cohort] = None
 
     def _remove(self, cohort: Cohort) -> None:
+        if self._cohorts.get(cohort.interest) is not cohort:  # its last member left between two steps
+            return
         del self._cohorts[cohort.interest]
         key = cohort.interest.selection.key
         for pattern in cohort.interest.reading.topics:

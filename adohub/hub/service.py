@@ -13,10 +13,10 @@ from attrs import evolve
 
 from adohub.errors import PeerError
 from adohub.hub.intake import Intake
-from adohub.hub.journal import Journal, Submission
+from adohub.hub.journal import Journal
 from adohub.hub.policy import ALL_RIGHTS, Policy
 from adohub.model import Position, Principal
-from adohub.plugin.contracts import Publish, PublishRequest
+from adohub.plugin.contracts import Publish, PublishRequest, Submission
 from adohub.plugin.registry import Registry
 from adohub.plugin.storage import Page
 from adohub.structuring import wire_name
@@ -69,7 +69,7 @@ class HubService:
         """
         visible = self._policy.visible(principal, selection.topics)
         position = self._journal.locate(after).position if after is not None else self._journal.tail
-        return await self._journal.read(
+        return await self._journal.look_back(
             evolve(selection, visible=visible), position, max(1, min(limit, MAX_HISTORY_EVENTS))
         )
 

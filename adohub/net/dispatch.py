@@ -17,13 +17,19 @@ from adohub.hub.journal import Journal, Resumption
 from adohub.hub.policy import Policy
 from adohub.hub.routes import Routes
 from adohub.model import Principal
-from adohub.plugin.contracts import Call, Hub, Procedure
+from adohub.plugin.contracts import Call, Hub, Pending, Procedure
 from adohub.plugin.registry import Registry
 from adohub.structuring import StructureError, wire
-from adohub.wire.encode import encode, json_bytes
-from adohub.wire.messages import ABSENT, Data, Failure, Request, Tag
+from adohub.wire.encode import answer, encode, json_bytes
+from adohub.wire.messages import ABSENT, Failure, Request, Tag
 
 CLOSE_TRY_AGAIN = 1013
+
+Caller = Call
+"""Who calls, as a procedure is told; made once for each connection."""
+
+Reply = Callable[[bytes], None]
+"""Takes an answer, as the content of a text frame."""
 
 _log = structlog.get_logger("adohub.dispatch")
 
@@ -43,24 +49,42 @@ class Dispatch:
 
     # ── queries and mutations ────────────────────────────────────────────────────────────────────────
 
-    def call(self, request: Request, principal: Principal) -> bytes | Awaitable[bytes]:
-        """The answer to a query or mutation, as the content of a text frame; awaitable if it takes time.
+    def caller(self, principal: Principal) -> Caller:
+        """Who `call` is told is calling."""
+        return Caller(principal, self._hub)
+
+    def call(self, request: Request, caller: Caller, reply: Reply) -> Awaitable[None] | None:
+        """Run a query or mutation; `reply` gets the answer, as the content of a text frame, at once or later.
 
         Whatever the procedure does before its first await has been done when this returns, so that calls
-        made in order begin in order.
+        made in order begin in order. If something is returned, it is to be awaited in a task.
         """
         try:
             procedure, read_input = self._procedure(request)
-            result = procedure.run(read_input(request.input), Call(principal, self._hub))
+            result = procedure.run(read_input(request.input), caller)
         except Exception as error:  # noqa: BLE001 - whatever a procedure raises has one answer
-            return self._failure(request, error)
-        return self._finish(request, result) if isawaitable(result) else self._success(request, result)
+            reply(self._failure(request, error))
+            return None
+        if isinstance(result, Pending):
+            result.when_done(lambda: reply(self._answer(request, result)))
+            return None
+        if isawaitable(result):
+            return self._finish(request, result, reply)
+        reply(self._success(request, result))
+        return None
 
-    async def _finish(self, request: Request, result: Awaitable[Any]) -> bytes:
+    def _answer(self, request: Request, result: Pending[Any]) -> bytes:
         try:
-            return self._success(request, await result)
+            return self._success(request, result.result())
         except Exception as error:  # noqa: BLE001 - as above
             return self._failure(request, error)
+
+    async def _finish(self, request: Request, result: Awaitable[Any], reply: Reply) -> None:
+        try:
+            answered = self._success(request, await result)
+        except Exception as error:  # noqa: BLE001 - as above
+            answered = self._failure(request, error)
+        reply(answered)
 
     def _procedure(self, request: Request) -> tuple[Procedure, Callable[[Any], Any]]:
         found = self._procedures.get(request.path)
@@ -73,7 +97,7 @@ class Dispatch:
             body = None if result is None else json_bytes(wire_form(result))
         except TypeError as error:
             return self._failure(request, error)
-        return encode(Data(request.tag, body))
+        return answer(request.tag, body)
 
     def _failure(self, request: Request, error: Exception) -> bytes:
         refusal = self.refusal(error, request.path)
@@ -149,7 +173,7 @@ def _can_be_said(error: PeerError) -> bool:
 
 def wire_form(result: Any) -> Any:
     """A procedure's result as JSON-ready values."""
-    return wire.unstructure(result) if attrs.has(type(result)) else result
+    return result if result.__class__ is dict or not attrs.has(type(result)) else wire.unstructure(result)
 
 
 def _input_reader(procedure: Procedure) -> Callable[[Any], Any]:

@@ -23,6 +23,7 @@ from adohub.net.listener import Peer
 from adohub.net.native import host_natively
 from adohub.net.outbox import Outbox
 from adohub.net.session import CLOSE_RESTART, Session, SessionLimits
+from adohub.net.turn import Turn
 from adohub.wire.codes import CODES
 from adohub.wire.conversation import Conversation
 
@@ -45,6 +46,7 @@ class Gate:
         authentication: Authentication,
         pages: Pages,
         keepalive: Keepalive,
+        turn: Turn,
     ) -> None:
         self._config = config
         self._limits = SessionLimits(config.handshake_timeout_ms / 1000, reject_delay_ms / 1000)
@@ -52,6 +54,7 @@ class Gate:
         self._authentication = authentication
         self._pages = pages
         self._keepalive = keepalive
+        self._turn = turn
         self._sessions: dict[Session, None] = {}
         self.connections = 0
         """How many are open now, plain HTTP ones included."""
@@ -64,7 +67,7 @@ class Gate:
         self.connections += 1
         try:
             async with trio.open_nursery() as nursery:
-                outbox = Outbox(connected, nursery, limit=self._config.outbox_bytes)
+                outbox = Outbox(connected, nursery, limit=self._config.outbox_bytes, gather=self._turn.gather)
                 async with outbox:
                     await self._serve(outbox, peer)
                 nursery.cancel_scope.cancel()

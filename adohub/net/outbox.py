@@ -1,9 +1,10 @@
 """The only writer of one socket: everything leaves in the order in which it was put here.
 
-Two ways in, and they differ in what happens to a peer that does not read:
+Two ways in, and they differ in when they write, and in what happens to a peer that does not read:
 
-    push    whole frames of subscriptions, refused while more than the limit is queued
-    send    replies, always taken: whoever calls it reads no further request before there is `room`
+    push    whole frames of subscriptions, written at once, refused while more than the limit is queued
+    send    replies, always taken: whoever calls it reads no further request before there is `room`; those of
+            one turn of the scheduler are gathered and written as one (`adohub.net.turn`), or before a push
 
 What the socket takes at once never waits; a task that drains the rest lives only while there is a rest.
 The outbox is a trio Stream as well, so that trio-websocket can do handshake and control frames through it.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import socket
 from collections import deque
+from collections.abc import Callable
 
 import trio
 
@@ -21,6 +23,9 @@ from adohub.wire.frame import is_close_frame
 RECEIVE_BYTES = 65536
 """How much one read takes from a socket at most."""
 
+GATHER_BYTES = 64 * 1024
+"""How many bytes of replies are gathered before they are written without waiting for the turn's end."""
+
 LINGER_S = 1.0
 """How long a closing socket may take to pass on what is queued and to hear the peer, in seconds."""
 
@@ -28,20 +33,36 @@ LINGER_S = 1.0
 class Outbox(trio.abc.Stream):
     """One connected, non-blocking stdlib socket. `limit`: queued bytes beyond which `push` is refused.
 
+    `gather` is told when the first reply of a turn is in, and calls `flush` at the turn's end; without it
+    every reply is written at once.
+
     As a Stream it departs from trio's contract in one point: several tasks may be in `send_all` at once,
     and their bytes leave in the order of the calls.
     """
 
-    def __init__(self, sock: socket.socket, nursery: trio.Nursery, *, limit: int) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        nursery: trio.Nursery,
+        *,
+        limit: int,
+        gather: Callable[[Outbox], None] | None = None,
+    ) -> None:
         self._socket = sock
         self._nursery = nursery
         self._limit = limit
+        self._gather = gather
+        self._gathered: list[bytes] = []
         self._queue: deque[memoryview] = deque()
         self._queued = 0
+        self._take: Callable[[bytes], int] = sock.send
+        """What new frames are given to, and how many of their bytes it took: the socket, or `len`.
+
+        `len` takes all of them nowhere: that is how an outbox that is sealed or broken costs `push` nothing.
+        """
         self._draining = False
         self._unread = b""
         self._progress = trio.Event()
-        self._sealed = False
         self._broken = False
         self._closed = False
         self.last_received = trio.current_time()
@@ -57,39 +78,85 @@ class Outbox(trio.abc.Stream):
     def push(self, frames: bytes) -> bool:
         """Take `frames`, or refuse them (False) because the peer does not keep up.
 
-        After the last frame, or when the peer is gone, they are taken and go nowhere.
+        After the last frame, or when the peer is gone, they are taken and go nowhere. This is the inside of
+        the loop over all subscribers: what need not be done once per socket is not done here.
         """
+        if self._gathered:
+            self.flush()
+        if self._queue:
+            return self._push_behind(frames)
+        try:
+            sent = self._take(frames)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            self._break()
+            return True
+        if sent != len(frames):
+            self._enqueue(frames, sent)
+        return True
+
+    def _push_behind(self, frames: bytes) -> bool:
+        if self._take is len:
+            return True
         if self._queued >= self._limit:
-            return self._sealed or self._broken
-        self.send(frames)
+            return False
+        self._enqueue(frames, 0)
         return True
 
     def send(self, frame: bytes) -> None:
         """Take `frame`, whatever is queued."""
-        if not (self._sealed or self._broken or self._closed):
+        if self._take is len:
+            return
+        if self._gather is None:
             self._write(frame)
+            return
+        if not self._gathered:
+            self._gather(self)
+        self._gathered.append(frame)
+        self._queued += len(frame)
+        if self._queued >= GATHER_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the replies that have been gathered."""
+        if self._gathered:
+            frames = b"".join(self._gathered)
+            self._gathered.clear()
+            self._queued -= len(frames)
+            self._write(frames)
 
     def seal(self) -> None:
         """The last frame is in: whatever is put here after it goes nowhere."""
-        self._sealed = True
+        self.flush()
+        self._take = len
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether `room` would have to wait, or to write first."""
+        return self._queued * 2 > self._limit
 
     async def room(self) -> None:
         """Wait until less than half the limit is queued. No checkpoint if it is so already."""
-        while self._queued * 2 > self._limit and not self._broken:
+        self.flush()
+        while self.is_crowded and not self._broken:
             await self._progress.wait()
 
     def _write(self, data: bytes) -> None:
+        """`push` without a limit, for what has been taken already."""
         sent = 0
         if not self._queue:
             try:
-                sent = self._socket.send(data)
+                sent = self._take(data)
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError:
                 self._break()
                 return
-            if sent == len(data):
-                return
+        if sent != len(data):
+            self._enqueue(data, sent)
+
+    def _enqueue(self, data: bytes, sent: int) -> None:
         self._queue.append(memoryview(data)[sent:])
         self._queued += len(data) - sent
         if not self._draining:
@@ -123,7 +190,9 @@ class Outbox(trio.abc.Stream):
 
     def _break(self) -> None:
         self._broken = True
+        self._take = len
         self._queue.clear()
+        self._gathered.clear()
         self._queued = 0
         self._report_progress()
 
@@ -138,8 +207,9 @@ class Outbox(trio.abc.Stream):
         await trio.lowlevel.checkpoint()
         if self._closed:
             raise trio.ClosedResourceError("this socket is closed")
-        if not self._sealed:
-            frame = bytes(data)
+        frame = bytes(data)
+        self.flush()
+        if self._take is not len:
             self._write(frame)
             if is_close_frame(frame):
                 self.seal()

@@ -17,16 +17,19 @@ from attrs import frozen
 from adohub.errors import Goodbye, PeerError
 from adohub.hub.cursor import Cursor
 from adohub.model import Principal
-from adohub.net.dispatch import Dispatch
+from adohub.net.dispatch import Caller, Dispatch
 from adohub.net.host import Host, PeerGone
 from adohub.net.outbox import Outbox
-from adohub.wire.conversation import Answer, Authenticate, Call, Cancel, Conversation, Open, Step
+from adohub.wire.conversation import Answer, Authenticate, Call, Cancel, Conversation, Open
 from adohub.wire.encode import encode
 from adohub.wire.frame import NO_STATUS, text_frame
 from adohub.wire.messages import Outgoing, Request, Stopped, Tag
 
 CALLS_IN_FLIGHT = 256
 """How many queries and mutations of one connection may be running; then it is read no further."""
+
+STEPS_AT_A_TIME = 64
+"""How many of a peer's messages are dealt with before others may run; what they publish is one batch."""
 
 CLOSE_HANDSHAKE_S = 1.0
 """How long a peer may take to answer a close frame, in seconds."""
@@ -64,7 +67,7 @@ class Session:
         self._host = host
         self._dispatch = dispatch
         self._limits = limits
-        self._principal = principal
+        self._caller = dispatch.caller(principal) if principal is not None else None
         self._identify = identify
         self._cursors: dict[Tag, Cursor] = {}
         self._calls = 0
@@ -91,7 +94,8 @@ class Session:
         try:
             await self._greet()
             while True:
-                await self.outbox.room()
+                if self.outbox.is_crowded:
+                    await self.outbox.room()
                 await self._take(await self._host.receive())
         except PeerGone:
             return
@@ -102,7 +106,7 @@ class Session:
 
     async def _greet(self) -> None:
         with trio.fail_after(self._limits.greeting_timeout_s):
-            while self._principal is None and not self.conversation.is_refused:
+            while self._caller is None and not self.conversation.is_refused:
                 await self._take(await self._host.receive())
         if self.conversation.is_refused:
             self._start(self._close_refused)
@@ -145,25 +149,27 @@ class Session:
     # ── steps ────────────────────────────────────────────────────────────────────────────────────────
 
     async def _take(self, frames: Sequence[str | bytes]) -> None:
+        taken = 0
         for frame in frames:
-            await self.outbox.room()
-            await self._take_one(frame)
+            for step in self.conversation.receive(frame):
+                taken += 1
+                if taken % STEPS_AT_A_TIME == 0:
+                    await trio.lowlevel.checkpoint()
+                if self.outbox.is_crowded:
+                    await self.outbox.room()
+                if isinstance(step, Call):
+                    while self._calls >= CALLS_IN_FLIGHT:
+                        await self._call_answered.wait()
+                    self._call(step.request)
+                else:
+                    await self._step(step)
 
-    async def _take_one(self, frame: str | bytes) -> None:
-        for number, step in enumerate(self.conversation.receive(frame)):
-            if number > 0:
-                await trio.lowlevel.checkpoint()  # nobody else waits for the whole of a long batch
-                await self.outbox.room()
-            await self._step(step)
-
-    async def _step(self, step: Step) -> None:
+    async def _step(self, step: Answer | Authenticate | Open | Cancel) -> None:
         match step:
             case Answer(message):
                 self._say(message)
             case Authenticate(params):
                 await self._authenticate(params.values or {})
-            case Call(request):
-                await self._call(request)
             case Open(request):
                 self._open(request)
             case Cancel(tag):
@@ -171,7 +177,7 @@ class Session:
 
     async def _authenticate(self, params: Mapping[str, str]) -> None:
         try:
-            self._principal = await self._identify(params)
+            self._caller = self._dispatch.caller(await self._identify(params))
         except Exception as error:  # noqa: BLE001 - an authenticator is a stranger's code
             refusal = self._dispatch.refusal(error, "connection params")
             for answer in self.conversation.refused(refusal):
@@ -179,27 +185,25 @@ class Session:
         else:
             self.conversation.accepted()
 
-    async def _call(self, request: Request) -> None:
-        while self._calls >= CALLS_IN_FLIGHT:
-            await self._call_answered.wait()
-        answer = self._dispatch.call(request, self._known())
-        if isinstance(answer, bytes):
-            self.outbox.send(text_frame(answer))
-        else:
-            self._calls += 1
-            self._start(lambda: self._finish(answer))
+    def _call(self, request: Request) -> None:
+        self._calls += 1
+        unfinished = self._dispatch.call(request, self._known(), self._reply)
+        if unfinished is not None:
+            self._start(lambda: unfinished)
 
-    async def _finish(self, answer: Awaitable[bytes]) -> None:
-        self.outbox.send(text_frame(await answer))
+    def _reply(self, answer: bytes) -> None:
+        self.outbox.send(text_frame(answer))
         self._calls -= 1
-        self._call_answered.set()
-        self._call_answered = trio.Event()
-        self._leave_if_idle()
+        if self._calls == CALLS_IN_FLIGHT - 1:
+            self._call_answered.set()
+            self._call_answered = trio.Event()
+        if self._leaving:
+            self._leave_if_idle()
 
     def _open(self, request: Request) -> None:
         tag = request.tag
         try:
-            admission, resumption = self._dispatch.admit(request, self._known())
+            admission, resumption = self._dispatch.admit(request, self._known().principal)
         except Exception as error:  # noqa: BLE001 - a channel's select is a stranger's code
             self._fail(tag, self._dispatch.refusal(error, request.path), request.path)
             return
@@ -215,10 +219,10 @@ class Session:
             cursor.leave()
         self._say(Stopped(tag))
 
-    def _known(self) -> Principal:
-        if self._principal is None:
+    def _known(self) -> Caller:
+        if self._caller is None:
             raise PeerError("UNAUTHORIZED", "the connection params have not been seen")
-        return self._principal
+        return self._caller
 
     # ── for its subscriptions ────────────────────────────────────────────────────────────────────────
 
@@ -259,25 +263,23 @@ class Session:
         self.outbox.send(text_frame(encode(message)))
 
 
-@frozen(eq=False)
 class _Subscription:
     """What a cursor sees of its session (`adohub.hub.cursor.Subscriber`)."""
 
-    session: Session
-    tag: Tag
-    path: str
+    __slots__ = ("_path", "_session", "_tag", "push", "room")
 
-    def push(self, frames: bytes) -> bool:
-        return self.session.outbox.push(frames)
-
-    async def room(self) -> None:
-        await self.session.outbox.room()
+    def __init__(self, session: Session, tag: Tag, path: str) -> None:
+        self._session = session
+        self._tag = tag
+        self._path = path
+        self.push = session.outbox.push
+        self.room = session.outbox.room
 
     def start(self, replay: Callable[[], Awaitable[None]]) -> None:
-        self.session.start_soon(lambda: self.session.replay(self.tag, self.path, replay))
+        self._session.start_soon(lambda: self._session.replay(self._tag, self._path, replay))
 
     def completed(self) -> None:
-        self.session.complete(self.tag)
+        self._session.complete(self._tag)
 
     def drop(self, goodbye: Goodbye) -> None:
-        self.session.drop(goodbye)
+        self._session.drop(goodbye)

@@ -14,6 +14,7 @@ import attrs
 from attrs import field, frozen
 
 from adohub.model import OnGap, OnSlow, Principal, Replay, texts
+from adohub.plugin.pending import Pending
 from adohub.plugin.storage import Page, Receipt
 from adohub.structuring import wire_name
 from adohub.topics import Selection, is_pattern, is_topic
@@ -151,10 +152,8 @@ Authorizer = Callable[[Principal, str, str], "bool | None"]
 """`(principal, action, resource)`: True allows, False refuses, None leaves it to the next, then to roles."""
 
 
-class Submission(Protocol):
-    """Drafts on their way to storage; `await submission` gives their receipts, or raises."""
-
-    def __await__(self) -> Any: ...
+Submission = Pending[Sequence[Receipt]]
+"""Drafts on their way to storage: their receipts, or the StorageError that kept them from it."""
 
 
 class Hub(Protocol):
@@ -205,8 +204,9 @@ class Procedure:
     """A query or mutation.
 
     `run(input, call)` gets an instance of the attrs class `input` (None when it takes none). A plain
-    function runs at once, in the order in which its connection sent the calls, and may return an awaitable
-    for the rest; a coroutine function runs on its own. The result is JSON-ready or an attrs instance.
+    function runs at once, in the order in which its connection sent the calls; for the rest it may return a
+    `Pending`, which costs no task, or an awaitable. A coroutine function runs on its own. The result is
+    JSON-ready or an attrs instance.
     """
 
     path: str
@@ -269,6 +269,7 @@ __all__ = [
     "Channel",
     "Credentials",
     "Hub",
+    "Pending",
     "Procedure",
     "Publish",
     "PublishRequest",

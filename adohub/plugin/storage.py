@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from attrs import field, frozen
 
@@ -16,8 +16,7 @@ from adohub.model import Draft, Event, Position
 from adohub.topics import Selection
 
 
-@frozen
-class Receipt:
+class Receipt(NamedTuple):
     """What storage says of a draft it holds: where it stands, and its timestamp.
 
     `repeated`: the draft's idempotency key was seen before, and this is the receipt of that first time.
@@ -55,7 +54,10 @@ class Storage(Protocol):
         ...
 
     def follow(self, after: Position) -> AsyncGenerator[Sequence[Event], None]:
-        """Every event after `after`, in order, in batches of what has gathered; waits for more for ever."""
+        """Every event after `after`, in order, in batches of what has gathered; waits for more for ever.
+
+        What `head` tells of is yielded without waiting for anything else to happen.
+        """
         ...
 
     async def read(self, selection: Selection, after: Position, limit: int) -> Page:

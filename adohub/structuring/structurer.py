@@ -68,6 +68,10 @@ class Structurer:
         """`value` in JSON's types: times as UTC text, bytes as base64, no None where None is the default."""
         return self._writer.unstructure(value)
 
+    def writer(self, type_: type[T]) -> Callable[[T], Any]:
+        """`unstructure` for instances of one type, resolved once."""
+        return self._writer.get_unstructure_hook(type_)
+
 
 def _explain(careful: Hook, value: object) -> Any:
     try:

@@ -136,13 +136,13 @@ class Conversation:
             yield Answer(_failure(_NO_TAG, error))
             return
         for message in messages:
-            if isinstance(message, Ping):
+            if isinstance(message, Request):
+                yield self._request(message)
+            elif isinstance(message, Ping):
                 self.speaks_v11 = True
                 yield Answer(Pong())
             elif isinstance(message, Stop):
                 yield from self._stop(message)
-            elif isinstance(message, Request):
-                yield from self._request(message)
 
     def _greet(self, frame: str | bytes) -> Iterator[Step]:
         try:
@@ -159,17 +159,16 @@ class Conversation:
         elif entry := self._subscriptions.pop(message.tag.id, None):
             yield Cancel(entry[0])
 
-    def _request(self, request: Request) -> Iterator[Step]:
+    def _request(self, request: Request) -> Step:
         if request.last_event_id is not None:
             self.speaks_v11 = True
         try:
             self._admit(request)
         except Malformed as error:
-            yield Answer(_failure(request.tag, error))
+            return Answer(_failure(request.tag, error))
         except PeerError as error:
-            yield Answer(_failure(request.tag, error, request.path))
-        else:
-            yield Open(request) if request.kind == "subscription" else Call(request)
+            return Answer(_failure(request.tag, error, request.path))
+        return Open(request) if request.kind == "subscription" else Call(request)
 
     def _admit(self, request: Request) -> None:
         request_id = request.tag.id

@@ -13,12 +13,26 @@ from typing import Any, cast
 import orjson
 
 from adohub.errors import PeerError
-from adohub.wire.messages import ABSENT, Incoming, Params, Ping, Pong, ProcedureKind, Request, Stop, Tag
+from adohub.wire.messages import (
+    ABSENT,
+    Incoming,
+    Params,
+    Ping,
+    Pong,
+    ProcedureKind,
+    Request,
+    RequestId,
+    Stop,
+    Tag,
+)
 
 PING_TEXT = "PING"
 PONG_TEXT = "PONG"
 
 _KINDS = frozenset(("query", "mutation", "subscription"))
+_ID_TYPES = frozenset((int, float, str))
+"""JSON values are of exactly these classes: a bool is none of them."""
+
 _BINARY_REFUSED = (
     "this connection speaks JSON in text frames; a binary frame cannot be read. Remove the client's encoder."
 )
@@ -90,45 +104,42 @@ def _parse_surrogates(text: str | bytes, complaint: str) -> Any:
 
 def _message(value: Any) -> Request | Stop:
     fields = _object(value)
-    tag = Tag(_request_id(fields), _jsonrpc(fields))
+    tag = Tag(_request_id(fields), "jsonrpc" in fields and _jsonrpc(fields))
     method = fields.get("method")
-    if method == "subscription.stop":
-        return Stop(tag)
-    if not isinstance(method, str) or method not in _KINDS:
+    if method.__class__ is not str or method not in _KINDS:
+        if method == "subscription.stop":
+            return Stop(tag)
         raise Malformed("Invalid procedure type")
     params = _object(fields.get("params"))
     return Request(
         tag,
         cast("ProcedureKind", method),
-        path=_string(params.get("path")),
-        input=params.get("input", ABSENT),
-        last_event_id=_string(params["lastEventId"]) if "lastEventId" in params else None,
+        _string(params.get("path")),
+        params.get("input", ABSENT),
+        _string(params["lastEventId"]) if "lastEventId" in params else None,
     )
 
 
 def _object(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
+    if value.__class__ is not dict:
         raise Malformed("Not an object")
-    return value
+    return cast("Mapping[str, Any]", value)
 
 
 def _string(value: Any) -> str:
-    if not isinstance(value, str):
+    if value.__class__ is not str:
         raise Malformed("Invalid string")
     return value
 
 
-def _request_id(fields: Mapping[str, Any]) -> int | float | str | None:
+def _request_id(fields: Mapping[str, Any]) -> RequestId | None:
     value = fields.get("id", ABSENT)
-    if value is None or (isinstance(value, int | float | str) and not isinstance(value, bool)):
-        return value
+    if value is None or value.__class__ in _ID_TYPES:
+        return cast("RequestId | None", value)
     raise Malformed("Invalid request id")
 
 
 def _jsonrpc(fields: Mapping[str, Any]) -> bool:
-    value = fields.get("jsonrpc", ABSENT)
-    if value is ABSENT:
-        return False
-    if value != "2.0":
+    if fields["jsonrpc"] != "2.0":
         raise Malformed("Must be JSONRPC 2.0")
     return True

@@ -51,9 +51,7 @@ def _(message: Started) -> bytes:
 
 @encode.register
 def _(message: Data) -> bytes:
-    if message.body is None:
-        return _opening(message.tag) + b'"result":{"type":"data"}}'
-    return data_prefix(message.tag) + message.body + b"}}"
+    return answer(message.tag, message.body)
 
 
 @encode.register
@@ -86,6 +84,13 @@ def _(message: Pong) -> bytes:
     return b"PONG"
 
 
+def answer(tag: Tag, body: bytes | None) -> bytes:
+    """The content of the text frame that answers a query or mutation, as `Data` says it."""
+    if body is None:
+        return _opening(tag) + b'"result":{"type":"data"}}'
+    return data_prefix(tag) + body + b"}}"
+
+
 def data_prefix(tag: Tag) -> bytes:
     """Everything before the payload in a data message for `tag`."""
     return _opening(tag) + b'"result":{"type":"data","data":'
@@ -112,5 +117,4 @@ def whole_event(event: Event) -> bytes:
 
 
 def _opening(tag: Tag) -> bytes:
-    jsonrpc = b'"jsonrpc":"2.0",' if tag.jsonrpc else b""
-    return b'{"id":' + json_bytes(tag.id) + b"," + jsonrpc
+    return (b'{"id":%b,"jsonrpc":"2.0",' if tag.jsonrpc else b'{"id":%b,') % json_bytes(tag.id)

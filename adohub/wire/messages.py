@@ -7,7 +7,7 @@ requests of text, `encode` makes text of replies; neither invents a message that
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from attrs import field, frozen
 
@@ -32,8 +32,7 @@ class Absent:
 ABSENT = Absent()
 
 
-@frozen
-class Tag:
+class Tag(NamedTuple):
     """What ties replies to a request: its id (None when there is none) and whether it said `jsonrpc`."""
 
     id: RequestId | None
@@ -43,8 +42,7 @@ class Tag:
 # ── from the peer ────────────────────────────────────────────────────────────────────────────────────
 
 
-@frozen
-class Request:
+class Request(NamedTuple):
     """One procedure call. `input` is ABSENT when undefined; `last_event_id` is a resume position."""
 
     tag: Tag

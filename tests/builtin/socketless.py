@@ -42,8 +42,20 @@ class Running:
     async def call(self, path: str, input: object = ABSENT, kind: ProcedureKind = "mutation") -> Any:
         """The answer's data; raises what the peer would be told as `Refused`."""
         self.requests += 1
-        answer = self.dispatch.call(Request(Tag(self.requests), kind, path, input), OWNER)
-        reply = orjson.loads(answer if isinstance(answer, bytes) else await answer)
+        answered = trio.Event()
+        answers: list[bytes] = []
+
+        def take(answer: bytes) -> None:
+            answers.append(answer)
+            answered.set()
+
+        request = Request(Tag(self.requests), kind, path, input)
+        unfinished = self.dispatch.call(request, self.dispatch.caller(OWNER), take)
+        if unfinished is not None:
+            await unfinished
+        await answered.wait()
+        [answer] = answers
+        reply = orjson.loads(answer)
         if "error" in reply:
             raise Refused(reply["error"]["data"]["code"], reply["error"]["message"])
         return reply["result"].get("data")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -121,6 +121,12 @@ class Recorder:
         return messages(b"".join(self.pushed))
 
 
+def at_once(steps: Iterable[object]) -> None:
+    """Take all `steps`, with nobody else between them."""
+    for _ in steps:
+        pass
+
+
 class Peer:
     """A connection as a cursor sees it (`adohub.hub.cursor.Subscriber`).
 
@@ -201,10 +207,10 @@ class Hub:
         return [str(receipt.position) for receipt in await self.storage.append(drafts)]
 
     def deliver(self, *events: Event) -> None:
-        """One step of the pump."""
+        """One part of what the pump delivers, all its steps at once."""
         before = self.journal.head
         self.journal.advance(events)
-        self.routes.deliver(events, before)
+        at_once(self.routes.deliver(events, before))
 
     async def deliver_all(self) -> None:
         """As many steps of the pump as there are events."""

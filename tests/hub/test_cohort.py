@@ -13,7 +13,7 @@ from adohub.topics import Selection
 from adohub.wire.encode import View, data_body, data_prefix, encode
 from adohub.wire.frame import text_frame
 from adohub.wire.messages import Stopped, Tag
-from tests.hub.making import Recorder, at, event, interest
+from tests.hub.making import Recorder, at, at_once, event, interest
 
 happenings = st.lists(
     st.tuples(
@@ -55,7 +55,7 @@ def test_shared_frames_are_byte_for_byte_those_of_the_slow_twin(
     cohort.members[recorder] = recorder.push
     staged = [cohort.stage(one, {}) for one in events]
     if any(staged):
-        cohort.flush(at(0))
+        at_once(cohort.flush(at(0)))
     assert b"".join(recorder.pushed) == slow_twin(wanted, events)
 
 
@@ -100,5 +100,5 @@ async def test_staging_and_flushing_never_checkpoint() -> None:
     with trio.testing.assert_no_checkpoints():
         cohort.stage(event(1, "a.x"), {})
         cohort.stage(event(2, "end"), {})
-        cohort.flush(at(0))
+        at_once(cohort.flush(at(0)))
     assert (recorder.completions, full.behind, cohort.members) == (1, [at(0)], {})

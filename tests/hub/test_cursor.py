@@ -20,7 +20,7 @@ from adohub.hub import cursor as cursors
 from adohub.hub.journal import RECENT_EVENTS
 from adohub.model import Event, Position
 from adohub.plugin.storage import StorageSettings
-from tests.hub.making import SETTINGS, Hub, Peer, begun, draft, interest
+from tests.hub.making import SETTINGS, Hub, Peer, at_once, begun, draft, interest
 from tests.hub.stage import Outcome, Start, Step, play
 
 KEYED = interest("t", key="k", completes_on="end")
@@ -350,7 +350,7 @@ async def test_the_delivering_step_has_no_checkpoint() -> None:
         with trio.testing.assert_no_checkpoints():
             hub.journal.advance(events)
         with trio.testing.assert_no_checkpoints():
-            hub.routes.deliver(events, before)
+            at_once(hub.routes.deliver(events, before))
         for peer in peers:
             peer.drain()
     assert [len(peer.ids) for peer in peers] == [2, 2, 1, 1]

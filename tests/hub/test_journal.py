@@ -11,7 +11,7 @@ import trio.testing
 from adohub.builtin.memory import MemoryStorage
 from adohub.errors import PeerError, StorageError
 from adohub.hub import journal as journals
-from adohub.hub.journal import RECENT_EVENTS, Journal, Submission
+from adohub.hub.journal import RECENT_EVENTS, Journal
 from adohub.model import Draft, Event, Position
 from adohub.plugin.storage import Receipt
 from adohub.topics import Selection
@@ -106,15 +106,31 @@ async def test_a_storage_failure_reaches_each_submitter_and_the_next_batch_is_tr
     assert storage.batches == [1]
 
 
-async def test_each_submitter_gets_an_exception_of_its_own() -> None:
-    submission = Submission([draft("t")])
-    submission.fail(StorageError("gone"))
+async def test_each_submitter_gets_an_exception_of_its_own(journal: Journal, storage: Scripted) -> None:
+    storage.error = "gone"
+    submissions = [journal.submit([draft("t")]) for _ in range(2)]
+    await journal.flushed()
     caught = []
-    for _ in range(2):
-        with pytest.raises(StorageError) as info:
-            await submission
+    for submission in submissions:
+        with pytest.raises(StorageError, match=r"^gone$") as info:
+            submission.result()
         caught.append(info.value)
     assert caught[0] is not caught[1]
+    assert caught[0].__cause__ is caught[1].__cause__
+
+
+async def test_a_batch_is_bounded_but_never_cuts_a_submission(
+    journal: Journal, storage: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "BATCH_EVENTS", 4)
+    storage.open = trio.Event()
+    first = journal.submit([draft("t")])
+    await trio.testing.wait_all_tasks_blocked()
+    others = [journal.submit([draft("t")] * count) for count in (3, 1, 2, 7, 1)]
+    storage.open.set()
+    offsets = [one.position.offset for each in (first, *others) for one in await each]
+    assert offsets == list(range(1, 16))
+    assert storage.batches == [1, 4, 2, 7, 1]
 
 
 async def test_too_many_waiting_events_are_refused_at_once_and_later_taken_again(

@@ -11,6 +11,7 @@ import trio.testing
 
 from adohub.builtin.memory import MemoryStorage
 from adohub.errors import StorageError
+from adohub.hub.cohort import Cohort
 from adohub.hub.journal import Journal
 from adohub.hub.pump import FOLLOW_AGAIN_S, pump
 from adohub.hub.routes import Routes
@@ -35,7 +36,7 @@ class Yielding(MemoryStorage):
         await trio.sleep_forever()
 
 
-async def test_between_the_heads_move_and_the_end_of_delivery_there_is_no_checkpoint() -> None:
+async def test_between_the_heads_move_and_deciding_who_gets_what_there_is_no_checkpoint() -> None:
     steps: list[tuple[int, int, int]] = []
     step = ExitStack()
 
@@ -45,10 +46,11 @@ async def test_between_the_heads_move_and_the_end_of_delivery_there_is_no_checkp
             super().advance(batch)
 
     class Watching(Routes):
-        def deliver(self, batch: Sequence[Event], before: Position) -> None:
-            super().deliver(batch, before)
+        def _stage(self, batch: Sequence[Event]) -> dict[Cohort, None]:
+            staged = super()._stage(batch)
             step.close()
-            steps.append((before.offset, batch[0].position.offset, journal.head.offset))
+            steps.append((journal.head.offset, batch[0].position.offset, len(batch)))
+            return staged
 
     source = MemoryStorage(SETTINGS)
     await source.append([draft("t")] * 6)
@@ -58,7 +60,7 @@ async def test_between_the_heads_move_and_the_end_of_delivery_there_is_no_checkp
         nursery.start_soon(pump, journal, Watching())
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
-    assert steps == [(0, 1, 1), (1, 2, 4), (4, 5, 6)]
+    assert steps == [(1, 1, 1), (4, 2, 3), (6, 5, 2)]
 
 
 async def test_what_is_appended_is_delivered_in_order() -> None:

@@ -19,7 +19,7 @@ from adohub.model import Event, Position
 from adohub.topics import Selection
 from adohub.wire.encode import View, data_body
 from adohub.wire.messages import Tag
-from tests.hub.making import Recorder, at, data, event, interest, stopped
+from tests.hub.making import Recorder, at, at_once, data, event, interest, stopped
 
 TOPICS = ("a.x", "a.y", "b.x", "b.x.deep", "end.now")
 PATTERNS = (*TOPICS, "a.*", "*.x", "a.**", "b.**", "**")
@@ -121,7 +121,7 @@ class RoutesAgainstNaiveModel(RuleBasedStateMachine):
         members = [one for one in self.all if one.is_in]
         for number, one in enumerate(members):
             one.recorder.full = number in refusing
-        self.routes.deliver(events, before)
+        at_once(self.routes.deliver(events, before))
         for one in members:
             one.naive_delivery(events, before, refuses=one.recorder.full)
 
@@ -156,7 +156,7 @@ def test_an_event_that_two_patterns_match_is_heard_once() -> None:
     routes = Routes()
     both = interest("a.*", "**", "a.x")
     recorder = joined(routes, both)
-    routes.deliver([event(1, "a.x")], at(0))
+    at_once(routes.deliver([event(1, "a.x")], at(0)))
     assert recorder.heard == [data(event(1, "a.x"), both)]
 
 
@@ -164,7 +164,7 @@ def test_a_pattern_given_twice_is_one_pattern() -> None:
     routes = Routes()
     twice = interest("a.*", "a.*", "a.x", "a.x")
     recorder = joined(routes, twice)
-    routes.deliver([event(1, "a.x")], at(0))
+    at_once(routes.deliver([event(1, "a.x")], at(0)))
     routes.leave(twice, recorder)
     assert len(recorder.heard) == 1
     assert not routes._by_topic
@@ -185,14 +185,14 @@ def test_a_body_is_made_once_per_event_and_view(monkeypatch: pytest.MonkeyPatch)
             for pattern in ("a.x", "a.*", "**"):
                 joined(routes, interest(pattern, id_=id_, view=view))
     events = [event(1, "a.x"), event(2, "a.x")]
-    routes.deliver(events, at(0))
+    at_once(routes.deliver(events, at(0)))
     assert sorted(made, key=repr) == sorted(((one.id, view) for one in events for view in views), key=repr)
 
 
 def test_a_cohort_is_flushed_once_per_batch_with_the_same_bytes_for_all() -> None:
     routes = Routes()
     recorders = [joined(routes, interest("a.x", "a.y")) for _ in range(3)]
-    routes.deliver([event(number, "a.x" if number % 2 else "a.y") for number in range(1, 9)], at(0))
+    at_once(routes.deliver([event(number, "a.x" if number % 2 else "a.y") for number in range(1, 9)], at(0)))
     [[frames], *others] = [recorder.pushed for recorder in recorders]
     assert all(pushed == [frames] and pushed[0] is frames for pushed in others)
     assert len(recorders[0].heard) == 8
@@ -201,7 +201,7 @@ def test_a_cohort_is_flushed_once_per_batch_with_the_same_bytes_for_all() -> Non
 def test_nothing_is_pushed_to_whom_nothing_is_for() -> None:
     routes = Routes()
     recorder = joined(routes, interest("a.x", key="k", completes_on="end.now"))
-    routes.deliver([event(1, "a.x", "m"), event(2, "a.x"), event(3, "end.now", "m")], at(0))
+    at_once(routes.deliver([event(1, "a.x", "m"), event(2, "a.x"), event(3, "end.now", "m")], at(0)))
     assert recorder.pushed == []
 
 
@@ -217,7 +217,7 @@ def test_a_refused_member_has_left_before_it_is_told() -> None:
     slow.full = True
     routes.join(wanted, slow, slow.push)
     quick = joined(routes, wanted)
-    routes.deliver([event(1, "a.x")], at(0))
+    at_once(routes.deliver([event(1, "a.x")], at(0)))
     assert (slow.behind, slow.pushed) == ([at(0)], [])
     assert len(quick.heard) == 1
 
@@ -226,7 +226,7 @@ def test_a_member_that_is_refused_its_last_flush_is_behind_and_not_complete() ->
     routes = Routes()
     slow = joined(routes, interest("a.x", completes_on="end.now"))
     slow.full = True
-    routes.deliver([event(7, "end.now")], at(6))
+    at_once(routes.deliver([event(7, "end.now")], at(6)))
     assert (slow.behind, slow.completions, routes.members) == ([at(6)], 0, 0)
 
 
@@ -234,7 +234,7 @@ def test_completion_needs_no_right_to_see_the_completing_topic() -> None:
     narrow = Interest(Selection(["a.*"], visible=["a.x"]), View(), "end.now", Tag(1))
     routes = Routes()
     recorder = joined(routes, narrow)
-    routes.deliver([event(1, "a.y"), event(2, "end.now")], at(0))
+    at_once(routes.deliver([event(1, "a.y"), event(2, "end.now")], at(0)))
     assert recorder.heard == [stopped(narrow)]
 
 
@@ -243,7 +243,7 @@ def test_patterns_reach_topics_that_appear_later_and_more_than_are_remembered() 
     recorder = joined(routes, interest("t.*"))
     count = max(MAX_CACHED_TOPICS, MAX_REMEMBERED_TOPICS) + 10
     for number in range(1, count + 1):
-        routes.deliver([event(number, f"t.n{number}")], at(number - 1))
+        at_once(routes.deliver([event(number, f"t.n{number}")], at(number - 1)))
     assert len(recorder.heard) == count
 
 
@@ -253,5 +253,5 @@ async def test_joining_delivering_and_leaving_never_checkpoint() -> None:
     recorder = Recorder()
     with trio.testing.assert_no_checkpoints():
         routes.join(wanted, recorder, recorder.push)
-        routes.deliver([event(1, "a.x"), event(2, "end.now")], at(0))
+        at_once(routes.deliver([event(1, "a.x"), event(2, "end.now")], at(0)))
         routes.leave(wanted, recorder)

@@ -16,8 +16,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import ndiff
 from typing import Any
 
-from attrs import frozen
-
 from adohub.errors import PeerError
 from adohub.model import Event, Position
 from adohub.wire.conversation import Answer, Authenticate, Call, Cancel, Conversation, LedgerError, Open, Step

@@ -98,7 +98,11 @@ def test_a_request_arrives_as_it_was_meant(
 
 
 @patiently
-@given(st.lists(st.builds(Request, some.tags, st.just("query"), some.paths), max_size=5))
+@given(
+    st.lists(
+        st.builds(Request, some.tags, st.just("query"), some.paths, st.just(ABSENT), st.none()), max_size=5
+    )
+)
 def test_a_batch_is_its_elements_in_order(requests: list[Request]) -> None:
     elements = [{"id": one.tag.id, "method": "query", "params": {"path": one.path}} for one in requests]
     messages = decode(json.dumps(elements))
