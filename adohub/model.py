@@ -48,7 +48,7 @@ class Position(NamedTuple):
     offset: int
 
     def __str__(self) -> str:
-        return f"{self.epoch}-{self.offset:016x}"
+        return "%s-%016x" % self  # noqa: UP031 - faster than the f-string, and needed several times per event
 
     @staticmethod
     def parse(event_id: str) -> Position | None:

@@ -67,6 +67,13 @@ class Server:
     websocket: Literal["native", "trio-websocket"] = field(
         default="native", metadata=about('Who reads the sockets: "native" or "trio-websocket".')
     )
+    fan_out: Literal["shared", "single"] = field(
+        default="shared",
+        metadata=about(
+            'How events reach many subscribers: in "shared" frames, or, only to be compared with, in '
+            '"single" ones, which is slow.'
+        ),
+    )
     allowed_origins: tuple[str, ...] = field(
         default=(),
         validator=FILLED_TEXTS,

@@ -87,12 +87,13 @@ Bodies = dict[View, bytes]
 class Cohort:
     """The live subscribers of one interest."""
 
-    __slots__ = ("_completed", "_frames", "_last", "_prefix", "_shown_topics", "interest", "members")
+    __slots__ = ("_completed", "_frames", "_last", "_prefix", "_shown_topics", "_view", "interest", "members")
 
     def __init__(self, interest: Interest) -> None:
         self.interest = interest
         self.members: dict[Member, Push] = {}
         self._prefix = data_prefix(interest.tag)
+        self._view = interest.view
         self._frames: list[bytes] = []
         self._last: Position | None = None
         self._completed = False
@@ -106,13 +107,13 @@ class Cohort:
         if self._completed or event.position == self._last:
             return bool(self._frames)
         self._last = event.position
-        interest = self.interest
         if self._shows(event):
-            body = bodies.get(interest.view)
+            body = bodies.get(self._view)
             if body is None:
-                body = bodies[interest.view] = data_body(event, interest.view)
+                body = bodies[self._view] = data_body(event, self._view)
             self._frames += (text_header(len(self._prefix) + len(body)), self._prefix, body)
-        if interest.completed_by(event):
+        interest = self.interest
+        if event.topic == interest.completes_on and interest.completed_by(event):
             self._frames.append(text_frame(encode(Stopped(interest.tag))))
             self._completed = True
         return bool(self._frames)

@@ -26,7 +26,7 @@ from adohub.wire.messages import Stopped
 PAGE_EVENTS = 256
 """How many events one read of a replay asks for."""
 
-CHUNK_BYTES = 64 * 1024
+CHUNK_BYTES = 32 * 1024
 """How much of a replay is handed to a socket at a time."""
 
 CLOSE_TRY_AGAIN = 1013
@@ -72,7 +72,6 @@ class Cursor:
         "_journal",
         "_on_slow",
         "_position",
-        "_prefix",
         "_routes",
         "_state",
         "_subscriber",
@@ -86,7 +85,6 @@ class Cursor:
         self._subscriber = subscriber
         self._interest = interest
         self._on_slow: OnSlow = on_slow
-        self._prefix = data_prefix(interest.tag)
         self._position = journal.head
         self._ends_at_head = False
         self._state = _State.REPLAYING
@@ -178,11 +176,12 @@ class Cursor:
         self, events: Sequence[Event], *, completing: bool = True
     ) -> Iterator[tuple[Position, bytes, bool]]:
         """`events` as (last position, frames, whether the last one completes), some kilobytes at a time."""
+        prefix = data_prefix(self._interest.tag)
         frames: list[bytes] = []
         size = 0
         for number, event in enumerate(events, start=1):
             if self._interest.selection.chooses(event):
-                frames.append(text_frame(self._prefix + data_body(event, self._interest.view)))
+                frames.append(text_frame(prefix + data_body(event, self._interest.view)))
                 size += len(frames[-1])
             completes = completing and self._interest.completed_by(event)
             if completes:

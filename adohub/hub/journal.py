@@ -70,8 +70,8 @@ class Journal:
         self._storage = storage
         self.head: Position = storage.head()
         """The newest delivered event. Moves only in `advance`, in the step that delivers."""
-        self._recent: deque[Event] = deque()
-        self._recent_bytes = 0
+        self._recent: deque[Sequence[Event]] = deque()
+        self._recent_events = self._recent_bytes = 0
         self._recent_after = self.head
         self._inbox: list[_Submitted] = []
         self._inbox_events = 0
@@ -91,10 +91,11 @@ class Journal:
         ):
             raise PeerError("SERVICE_UNAVAILABLE", "storage is behind with what was published; try again")
         submission: Submission = Pending()
+        if not self._inbox:
+            self._arrival.set()
         self._inbox.append((drafts, size, submission))
         self._inbox_events += len(drafts)
         self._inbox_bytes += size
-        self._arrival.set()
         return submission
 
     async def keep(self) -> None:
@@ -153,12 +154,14 @@ class Journal:
 
     def advance(self, batch: Sequence[Event]) -> None:
         """Move the head over `batch`. The caller delivers it in the same step, with no checkpoint between."""
-        self._recent.extend(batch)
+        self._recent.append(batch)
+        self._recent_events += len(batch)
         self._recent_bytes += sum([len(event.body) for event in batch])
-        while len(self._recent) > RECENT_EVENTS or self._recent_bytes > RECENT_BYTES:
+        while self._recent_events > RECENT_EVENTS or self._recent_bytes > RECENT_BYTES:
             forgotten = self._recent.popleft()
-            self._recent_bytes -= len(forgotten.body)
-            self._recent_after = forgotten.position
+            self._recent_events -= len(forgotten)
+            self._recent_bytes -= sum([len(event.body) for event in forgotten])
+            self._recent_after = forgotten[-1].position
         self.head = batch[-1].position
         self._progress.set()
         self._progress = trio.Event()
@@ -198,7 +201,13 @@ class Journal:
         """The chosen events from `after` to the head out of memory, or None if memory begins later."""
         if after < self._recent_after or after.epoch != self.head.epoch:
             return None
-        events = [event for event in self._recent if event.position > after and selection.chooses(event)]
+        events = [
+            event
+            for batch in self._recent
+            if batch[-1].position > after
+            for event in batch
+            if event.position > after and selection.chooses(event)
+        ]
         return Page(events, self.head)
 
     async def look_back(self, selection: Selection, after: Position, limit: int) -> Page:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from adohub.hub.cohort import SLICE_BYTES, Bodies, Cohort, Interest, Member, Push
 from adohub.model import Event, Position
@@ -11,7 +11,11 @@ from adohub.topics import is_wild, matches
 MAX_CACHED_TOPICS = 4096
 """For how many topics it is remembered which patterns match them."""
 
-_Bucket = dict[Cohort, None]
+FEW = 8
+"""How many cohorts share one place as a tuple, which is small; more are a dict, which is quick to change."""
+
+_Bucket = tuple[Cohort, ...] | dict[Cohort, None]
+_ByKey = dict[str | None, _Bucket]
 
 
 class Routes:
@@ -23,8 +27,9 @@ class Routes:
     def __init__(self, cohort: Callable[[Interest], Cohort] = Cohort) -> None:
         self._cohort = cohort
         self._cohorts: dict[Interest, Cohort] = {}
-        self._by_topic: dict[str, dict[str | None, _Bucket]] = {}
-        self._wild_topics: dict[str, tuple[str, ...]] = {}
+        self._by_pattern: dict[str, _ByKey] = {}
+        self._matching: dict[str, tuple[_ByKey, ...]] = {}
+        """By topic what is in `_by_pattern` for it, as far as it has been looked up."""
 
     def join(self, interest: Interest, member: Member, push: Push) -> None:
         """From the next delivery on `member` gets what `interest` chooses."""
@@ -55,14 +60,20 @@ class Routes:
             if not cohort.members:
                 self._remove(cohort)
 
-    def _stage(self, batch: Sequence[Event]) -> _Bucket:
+    def _stage(self, batch: Sequence[Event]) -> Iterable[Cohort]:
         """The cohorts that have something to flush."""
-        touched: _Bucket = {}
+        touched: dict[Cohort, None] = {}
         for event in batch:
             bodies: Bodies = {}
-            for cohort in self._cohorts_of(event):
-                if cohort.stage(event, bodies):
-                    touched[cohort] = None
+            found = self._matching.get(event.topic)
+            for by_key in self._look_up(event.topic) if found is None else found:
+                for cohort in by_key.get(event.key, ()):
+                    if cohort.stage(event, bodies):
+                        touched[cohort] = None
+                if event.key is not None:
+                    for cohort in by_key.get(None, ()):
+                        if cohort.stage(event, bodies):
+                            touched[cohort] = None
         return touched
 
     @property
@@ -70,29 +81,28 @@ class Routes:
         """How many live subscriptions there are."""
         return sum(len(cohort.members) for cohort in self._cohorts.values())
 
-    def _cohorts_of(self, event: Event) -> Iterator[Cohort]:
-        for pattern in (event.topic, *self._patterns_of(event.topic)):
-            by_key = self._by_topic.get(pattern)
-            if by_key is not None:
-                yield from by_key.get(event.key, ())
-                if event.key is not None:
-                    yield from by_key.get(None, ())
+    def _look_up(self, topic: str) -> tuple[_ByKey, ...]:
+        if len(self._matching) >= MAX_CACHED_TOPICS:
+            self._matching.clear()
+        found = tuple(by_key for pattern, by_key in self._by_pattern.items() if matches(pattern, topic))
+        self._matching[topic] = found
+        return found
 
-    def _patterns_of(self, topic: str) -> tuple[str, ...]:
-        patterns = self._wild_topics.get(topic)
-        if patterns is None:
-            if len(self._wild_topics) >= MAX_CACHED_TOPICS:
-                self._wild_topics.clear()
-            patterns = tuple(one for one in self._by_topic if is_wild(one) and matches(one, topic))
-            self._wild_topics[topic] = patterns
-        return patterns
+    def _forget(self, pattern: str) -> None:
+        """`pattern` has come or gone."""
+        if is_wild(pattern):
+            self._matching.clear()
+        else:
+            self._matching.pop(pattern, None)
 
     def _add(self, cohort: Cohort) -> None:
         for pattern in cohort.interest.reading.topics:
-            if pattern not in self._by_topic and is_wild(pattern):
-                self._wild_topics.clear()
-            by_key = self._by_topic.setdefault(pattern, {})
-            by_key.setdefault(cohort.interest.selection.key, {})[cohort] = None
+            by_key = self._by_pattern.get(pattern)
+            if by_key is None:
+                by_key = self._by_pattern[pattern] = {}
+                self._forget(pattern)
+            key = cohort.interest.selection.key
+            by_key[key] = _with(by_key.get(key, ()), cohort)
 
     def _remove(self, cohort: Cohort) -> None:
         if self._cohorts.get(cohort.interest) is not cohort:  # its last member left between two steps
@@ -100,11 +110,26 @@ class Routes:
         del self._cohorts[cohort.interest]
         key = cohort.interest.selection.key
         for pattern in cohort.interest.reading.topics:
-            by_key = self._by_topic[pattern]
-            by_key[key].pop(cohort, None)
+            by_key = self._by_pattern[pattern]
+            by_key[key] = _without(by_key[key], cohort)
             if not by_key[key]:
                 del by_key[key]
             if not by_key:
-                del self._by_topic[pattern]
-                if is_wild(pattern):
-                    self._wild_topics.clear()
+                del self._by_pattern[pattern]
+                self._forget(pattern)
+
+
+def _with(bucket: _Bucket, cohort: Cohort) -> _Bucket:
+    if isinstance(bucket, tuple):
+        if len(bucket) < FEW:
+            return (*bucket, cohort)
+        bucket = dict.fromkeys(bucket)
+    bucket[cohort] = None
+    return bucket
+
+
+def _without(bucket: _Bucket, cohort: Cohort) -> _Bucket:
+    if isinstance(bucket, tuple):
+        return tuple(one for one in bucket if one is not cohort)
+    bucket.pop(cohort, None)
+    return bucket

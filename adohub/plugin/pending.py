@@ -27,15 +27,15 @@ class Pending(Generic[T]):
 
     def succeed(self, value: T) -> None:
         """It is `value`. Calls back whoever waits, in order. Raises RuntimeError the second time."""
-        self._settle()
+        self._check()
         self._value = value
-        self._call_back()
+        self._finish()
 
     def fail(self, error: Exception) -> None:
         """There will be no value, because of `error`. Raises RuntimeError the second time."""
-        self._settle()
+        self._check()
         self._error = error
-        self._call_back()
+        self._finish()
 
     def when_done(self, callback: Callable[[], None]) -> None:
         """Call `callback` once there is a result, or now if there is. It must not raise, nor take long."""
@@ -65,12 +65,12 @@ class Pending(Generic[T]):
         await done.wait()
         return self.result()
 
-    def _settle(self) -> None:
+    def _check(self) -> None:
         if self._is_done:
             raise RuntimeError("there is a result already")
-        self._is_done = True
 
-    def _call_back(self) -> None:
+    def _finish(self) -> None:
+        self._is_done = True
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback()

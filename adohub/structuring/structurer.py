@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import attrs
 from cattrs import Converter
@@ -16,6 +16,7 @@ from adohub.structuring.careful import CarefulReader
 from adohub.structuring.faults import Fault, Refusal, StructureError
 from adohub.structuring.leaves import Hook
 from adohub.structuring.readers import STOPPED, QuickReader
+from adohub.structuring.recogniser import Recogniser, recogniser
 
 T = TypeVar("T")
 
@@ -58,11 +59,15 @@ class Structurer:
 
         def structure(value: object) -> T:
             try:
-                return cast("T", quick(value, None))
+                return quick(value, None)  # type: ignore[no-any-return]
             except STOPPED:
-                return cast("T", _explain(careful, value))
+                return _explain(careful, value)  # type: ignore[no-any-return]
 
         return structure
+
+    def recogniser(self, type_: type[Any]) -> Recogniser:
+        """Tells what reading and writing would only give back as it is (see there)."""
+        return recogniser(type_, self._quick.members(type_))
 
     def unstructure(self, value: object) -> Any:
         """`value` in JSON's types: times as UTC text, bytes as base64, no None where None is the default."""

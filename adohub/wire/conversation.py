@@ -5,7 +5,7 @@ A connection's life, and what each incoming message leads to:
     phase           first message    a request                 PING
     greeting        Authenticate     (is taken as params)      PONG
     authenticating  (nothing is read until the hub has said `accepted` or `refused`)
-    open            -                Call / Open / Cancel      PONG
+    open            -                Request / Cancel          PONG
     refused         -                the refusal, by its id    PONG
 
 A subscription's life, by the ledger's verbs:
@@ -62,27 +62,14 @@ class Authenticate:
 
 
 @frozen
-class Call:
-    """Run this query or mutation and answer it."""
-
-    request: Request
-
-
-@frozen
-class Open:
-    """Open this subscription; its id is admitted and `opening`."""
-
-    request: Request
-
-
-@frozen
 class Cancel:
     """The peer ended this subscription: clean up, then send `stopped`."""
 
     tag: Tag
 
 
-Step = Answer | Authenticate | Call | Open | Cancel
+Step = Request | Answer | Authenticate | Cancel
+"""What is to be done; an admitted Request stands for itself: run it, or open it, and its id is `opening`."""
 
 
 class _Phase(Enum):
@@ -162,30 +149,24 @@ class Conversation:
     def _request(self, request: Request) -> Step:
         if request.last_event_id is not None:
             self.speaks_v11 = True
-        try:
-            self._admit(request)
-        except Malformed as error:
-            return Answer(_failure(request.tag, error))
-        except PeerError as error:
-            return Answer(_failure(request.tag, error, request.path))
-        return Open(request) if request.kind == "subscription" else Call(request)
+        if request.tag.id is None:
+            return Answer(_failure(request.tag, Malformed("`id` is required")))
+        refusal = self._refusal
+        if request.kind == "subscription" and refusal is None:
+            refusal = self._admit(request, request.tag.id)
+        return request if refusal is None else Answer(_failure(request.tag, refusal, request.path))
 
-    def _admit(self, request: Request) -> None:
-        request_id = request.tag.id
-        if request_id is None:
-            raise Malformed("`id` is required")
-        if self._refusal is not None:
-            raise PeerError(self._refusal.code, self._refusal.message, data=self._refusal.data)
-        if request.kind != "subscription":
-            return
+    def _admit(self, request: Request, request_id: RequestId) -> PeerError | None:
+        """Note a subscription's id as `opening`, or say why not."""
         if request_id in self._subscriptions:
-            raise PeerError("BAD_REQUEST", f"Duplicate id {request_id}")
+            return PeerError("BAD_REQUEST", f"Duplicate id {request_id}")
         if len(self._subscriptions) >= self._max_subscriptions:
-            raise PeerError(
+            return PeerError(
                 "TOO_MANY_REQUESTS",
                 f"this connection has {self._max_subscriptions} subscriptions open, which is its limit",
             )
         self._subscriptions[request_id] = (request.tag, _State.OPENING)
+        return None
 
     # ── what the hub decides ─────────────────────────────────────────────────────────────────────────
 

@@ -9,10 +9,9 @@ Events carry `result.id` beside the plain payload: @trpc/client 11 stores it and
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-from attrs import frozen
 
 from adohub.model import Event
 from adohub.wire.codes import CODES
@@ -25,17 +24,15 @@ _RECOVERED = {
 }
 
 
-@frozen
-class View:
+class View(NamedTuple):
     """What of an event a subscription shows: the payload or the `whole` event, bare or as `tracked()`."""
 
     whole: bool = False
     tracked: bool = False
 
 
-def json_bytes(value: Any) -> bytes:
-    """`value` as JSON. Raises TypeError when it is no JSON (or nested deeper than 254)."""
-    return orjson.dumps(value)
+json_bytes = orjson.dumps
+"""A value as JSON. Raises TypeError when it is no JSON (or nested deeper than 254)."""
 
 
 @singledispatch
@@ -88,7 +85,9 @@ def answer(tag: Tag, body: bytes | None) -> bytes:
     """The content of the text frame that answers a query or mutation, as `Data` says it."""
     if body is None:
         return _opening(tag) + b'"result":{"type":"data"}}'
-    return data_prefix(tag) + body + b"}}"
+    if tag.jsonrpc:
+        return data_prefix(tag) + body + b"}}"
+    return b'{"id":%b,"result":{"type":"data","data":%b}}' % (json_bytes(tag.id), body)
 
 
 def data_prefix(tag: Tag) -> bytes:
@@ -98,7 +97,7 @@ def data_prefix(tag: Tag) -> bytes:
 
 def data_body(event: Event, view: View) -> bytes:
     """Everything from the payload on in a data message for `event`; `data_prefix` goes before it."""
-    event_id = json_bytes(event.id)
+    event_id = json_bytes(str(event.position))
     shown = whole_event(event) if view.whole else event.body
     if view.tracked:
         shown = b'{"id":' + event_id + b',"data":' + shown + b"}"

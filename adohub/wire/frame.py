@@ -11,6 +11,8 @@ _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 _MAX_CONTROL_BYTES = 125
 _MAX_REASON_BYTES = _MAX_CONTROL_BYTES - 2
 
+_MEDIUM = struct.Struct("!BBH")
+
 NO_STATUS = 1005
 """The close code that says that there was none; never on the wire (RFC 6455, section 7.4.1)."""
 
@@ -20,12 +22,15 @@ PING_FRAME = bytes((_PING, 0))
 
 def text_frame(payload: bytes) -> bytes:
     """One text message. `payload` is UTF-8."""
-    return text_header(len(payload)) + payload
+    length = len(payload)
+    if 126 <= length < 65536:  # most of them
+        return _MEDIUM.pack(_TEXT, 126, length) + payload
+    return _header(_TEXT, length) + payload
 
 
 def text_header(length: int) -> bytes:
     """The header of a text message of `length` bytes."""
-    return _header(_TEXT, length)
+    return _MEDIUM.pack(_TEXT, 126, length) if 126 <= length < 65536 else _header(_TEXT, length)
 
 
 def binary_frame(payload: bytes) -> bytes:
@@ -37,7 +42,7 @@ def _header(first: int, length: int) -> bytes:
     if length < 126:
         return bytes((first, length))
     if length < 65536:
-        return struct.pack("!BBH", first, 126, length)
+        return _MEDIUM.pack(first, 126, length)
     return struct.pack("!BBQ", first, 127, length)
 
 

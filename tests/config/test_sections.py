@@ -21,6 +21,7 @@ CONTRACT = {
     "server.tls_key": "",
     "server.transformer": "none",
     "server.websocket": "native",
+    "server.fan_out": "shared",
     "server.allowed_origins": (),
     "server.max_connections": 10000,
     "server.max_message_bytes": 1048576,

@@ -1,62 +1,15 @@
-"""An interest says what must be read for it; a cohort's fast path gives the bytes of the slow one."""
+"""An interest says what must be read for it; its cohort is staged and flushed without a checkpoint."""
 
 from __future__ import annotations
 
 import pytest
 import trio.testing
-from hypothesis import given
-from hypothesis import strategies as st
 
 from adohub.hub.cohort import Cohort, Interest
-from adohub.model import Event
 from adohub.topics import Selection
-from adohub.wire.encode import View, data_body, data_prefix, encode
-from adohub.wire.frame import text_frame
-from adohub.wire.messages import Stopped, Tag
+from adohub.wire.encode import View
+from adohub.wire.messages import Tag
 from tests.hub.making import Recorder, at, at_once, event, interest
-
-happenings = st.lists(
-    st.tuples(
-        st.sampled_from(["a.x", "a.y", "b", "end"]),
-        st.sampled_from([None, "k", "ä"]),
-        st.dictionaries(st.sampled_from(["color", "text"]), st.text(max_size=300), max_size=2),
-    ),
-    max_size=8,
-)
-interests = st.builds(
-    Interest,
-    st.builds(Selection, st.sampled_from([["a.*"], ["a.x", "b"], ["**"]])),
-    st.builds(View, st.booleans(), st.booleans()),
-    st.sampled_from([None, "end"]),
-    st.builds(Tag, st.integers(0, 2**53) | st.text(max_size=5) | st.floats(0, 1e9), st.booleans()),
-)
-
-
-def slow_twin(interest: Interest, events: list[Event]) -> bytes:
-    """The same, one encode and one frame for each message."""
-    frames = b""
-    for one in events:
-        if interest.selection.chooses(one):
-            frames += text_frame(data_prefix(interest.tag) + data_body(one, interest.view))
-        if interest.completed_by(one):
-            return frames + text_frame(encode(Stopped(interest.tag)))
-    return frames
-
-
-@given(interests, happenings)
-def test_shared_frames_are_byte_for_byte_those_of_the_slow_twin(
-    wanted: Interest, happened: list[tuple[str, str | None, dict[str, str]]]
-) -> None:
-    events = [
-        event(number, topic, key, **payload) for number, (topic, key, payload) in enumerate(happened, 1)
-    ]
-    cohort = Cohort(wanted)
-    recorder = Recorder()
-    cohort.members[recorder] = recorder.push
-    staged = [cohort.stage(one, {}) for one in events]
-    if any(staged):
-        at_once(cohort.flush(at(0)))
-    assert b"".join(recorder.pushed) == slow_twin(wanted, events)
 
 
 def test_an_interest_reads_what_it_shows_and_what_ends_it() -> None:

@@ -281,9 +281,8 @@ async def test_memory_answers_exactly_what_storage_would() -> None:
 async def test_memory_is_bounded_by_events_and_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     hub = Hub()
     await hub.publish(*(draft("t") for _ in range(RECENT_EVENTS + 5)))
-    page = await hub.storage.read(EVERYTHING, hub.journal.head, 10_000)
     start = hub.journal.head
-    hub.deliver(*page.events)
+    await hub.deliver_all()
     assert hub.journal.recent(EVERYTHING, Position(start.epoch, 4)) is None
     remembered = hub.journal.recent(EVERYTHING, Position(start.epoch, 5))
     assert remembered is not None
@@ -296,6 +295,18 @@ async def test_memory_is_bounded_by_events_and_by_bytes(monkeypatch: pytest.Monk
     at_head = hub.journal.recent(EVERYTHING, hub.journal.head)
     assert at_head is not None
     assert list(at_head.events) == []
+
+
+async def test_what_was_delivered_as_one_is_forgotten_as_one() -> None:
+    hub = Hub()
+    await hub.publish(*(draft("t") for _ in range(RECENT_EVENTS + 6)))
+    events = (await hub.storage.read(EVERYTHING, hub.journal.head, 10_000)).events
+    for batch in (events[:3], events[3:8], events[8:]):
+        hub.deliver(*batch)
+    assert hub.journal.recent(EVERYTHING, events[6].position) is None
+    remembered = hub.journal.recent(EVERYTHING, events[9].position)
+    assert remembered is not None
+    assert list(remembered.events) == list(events[10:])
 
 
 async def test_memory_knows_nothing_of_another_epoch() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import ExitStack
 
 import pytest
@@ -46,7 +46,7 @@ async def test_between_the_heads_move_and_deciding_who_gets_what_there_is_no_che
             super().advance(batch)
 
     class Watching(Routes):
-        def _stage(self, batch: Sequence[Event]) -> dict[Cohort, None]:
+        def _stage(self, batch: Sequence[Event]) -> Iterable[Cohort]:
             staged = super()._stage(batch)
             step.close()
             steps.append((journal.head.offset, batch[0].position.offset, len(batch)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from adohub.hub import cohort
-from adohub.hub.cohort import MAX_REMEMBERED_TOPICS, Interest
+from adohub.hub.cohort import MAX_REMEMBERED_TOPICS, Cohort, Interest
 from adohub.hub.routes import MAX_CACHED_TOPICS, Routes
+from adohub.hub.twin import SlowCohort
 from adohub.model import Event, Position
 from adohub.topics import Selection
 from adohub.wire.encode import View, data_body
@@ -82,11 +83,12 @@ class Subscription:
 class RoutesAgainstNaiveModel(RuleBasedStateMachine):
     """Joins, leaves, batches and full sockets, in any order."""
 
+    make_cohort: Callable[[Interest], Cohort] = Cohort
     subscriptions = Bundle("subscriptions")
 
     def __init__(self) -> None:
         super().__init__()
-        self.routes = Routes()
+        self.routes = Routes(type(self).make_cohort)
         self.all: list[Subscription] = []
         self.head = 0
 
@@ -138,12 +140,24 @@ class RoutesAgainstNaiveModel(RuleBasedStateMachine):
             self.routes.leave(one.interest, one.recorder)
         assert self.routes.members == 0
         assert not self.routes._cohorts
-        assert not self.routes._by_topic
-        assert not any(self.routes._wild_topics.values())
+        assert not self.routes._by_pattern
+        assert not any(self.routes._matching.values())
 
 
 RoutesAgainstNaiveModel.TestCase.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
 TestRoutesAgainstNaiveModel = RoutesAgainstNaiveModel.TestCase
+
+
+class SlowRoutesAgainstNaiveModel(RoutesAgainstNaiveModel):
+    """The same with the slow twin of the fast path."""
+
+    make_cohort = SlowCohort
+
+
+SlowRoutesAgainstNaiveModel.TestCase.settings = settings(
+    max_examples=50, stateful_step_count=25, deadline=None
+)
+TestSlowRoutesAgainstNaiveModel = SlowRoutesAgainstNaiveModel.TestCase
 
 
 def joined(routes: Routes, interest: Interest) -> Recorder:
@@ -167,7 +181,7 @@ def test_a_pattern_given_twice_is_one_pattern() -> None:
     at_once(routes.deliver([event(1, "a.x")], at(0)))
     routes.leave(twice, recorder)
     assert len(recorder.heard) == 1
-    assert not routes._by_topic
+    assert not routes._by_pattern
 
 
 def test_a_body_is_made_once_per_event_and_view(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from adohub.errors import PeerError
 from adohub.model import Event, Position
-from adohub.wire.conversation import Answer, Authenticate, Call, Cancel, Conversation, LedgerError, Open, Step
+from adohub.wire.conversation import Answer, Authenticate, Cancel, Conversation, LedgerError, Step
 from adohub.wire.encode import View, data_body, data_prefix, encode, json_bytes
 from adohub.wire.messages import ABSENT, Data, Failure, Ping, Reconnect, Request, RequestId, Stopped, Tag
 from tests.transcripts.golden_files import Line
@@ -94,10 +94,10 @@ class _Stage:
                 self._answers.append(encode(message))
             case Authenticate(_):
                 self._judge()
-            case Call(request):
-                self._calls.append(request)
-            case Open(request):
-                self._subscriptions[_id_of(request.tag)] = request
+            case Request(tag, "subscription"):
+                self._subscriptions[_id_of(tag)] = step
+            case Request():
+                self._calls.append(step)
             case Cancel(tag):
                 self._forget(tag)
                 self._cancelled.append(tag)

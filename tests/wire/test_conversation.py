@@ -16,11 +16,9 @@ from adohub.errors import PeerError
 from adohub.wire.conversation import (
     Answer,
     Authenticate,
-    Call,
     Cancel,
     Conversation,
     LedgerError,
-    Open,
     Step,
 )
 from adohub.wire.messages import ABSENT, Failure, Params, Pong, Request, Started, Stop, Stopped, Tag
@@ -111,19 +109,19 @@ class Ledgers(RuleBasedStateMachine):
         if self.verdict is not None:
             return [refusal(message.tag, self.verdict, message.path)]
         if message.kind != "subscription":
-            return [Call(message)]
+            return [message]
         if namesakes:
             duplicate = PeerError("BAD_REQUEST", f"Duplicate id {message.tag.id}")
             return [refusal(message.tag, duplicate, message.path)]
         if len(self.open) == self.limit:
             text = f"this connection has {self.limit} subscriptions open, which is its limit"
             return [refusal(message.tag, PeerError("TOO_MANY_REQUESTS", text), message.path)]
-        return [Open(message)]
+        return [message]
 
     def note(self, step: Step) -> None:
         match step:
-            case Open(request):
-                self.open.append(Subscription(request.tag))
+            case Request(tag, "subscription"):
+                self.open.append(Subscription(tag))
             case Cancel(tag):
                 self.end(tag)
 
@@ -274,8 +272,8 @@ def subscription(id: int | str) -> str:
 
 def opened(ledger: Conversation, id: int | str) -> Tag:
     (step,) = ledger.receive(subscription(id))
-    assert isinstance(step, Open)
-    return step.request.tag
+    assert isinstance(step, Request)
+    return step.tag
 
 
 def refused_with(ledger: Conversation, frame: str) -> str:
@@ -310,9 +308,9 @@ def test_steps_of_one_batch_are_taken_one_at_a_time() -> None:
     ledger = conversation(limit=1)
     steps = ledger.receive(f"[{subscription(1)},{subscription(2)}]")
     first = next(steps)
-    assert isinstance(first, Open)
-    ledger.failed(first.request.tag, PeerError("NOT_FOUND"), "stream.onX")
-    assert isinstance(next(steps), Open)
+    assert isinstance(first, Request)
+    ledger.failed(first.tag, PeerError("NOT_FOUND"), "stream.onX")
+    assert isinstance(next(steps), Request)
 
 
 def test_a_stop_is_answered_under_the_tag_of_what_it_stops() -> None:
@@ -320,7 +318,7 @@ def test_a_stop_is_answered_under_the_tag_of_what_it_stops() -> None:
     (step,) = ledger.receive(
         '{"id":1,"jsonrpc":"2.0","method":"subscription","params":{"path":"stream.onX"}}'
     )
-    assert isinstance(step, Open)
+    assert isinstance(step, Request)
     (end,) = ledger.receive('{"id":1,"method":"subscription.stop"}')
     assert end == Cancel(Tag(1, jsonrpc=True))
 
