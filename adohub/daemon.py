@@ -20,6 +20,7 @@ from adohub.config import Config
 from adohub.config import Storage as StorageConfig
 from adohub.errors import ConfigError, Problem
 from adohub.hub.authentication import ANONYMOUS, Authentication
+from adohub.hub.cohort import Cohort
 from adohub.hub.intake import Intake
 from adohub.hub.journal import Journal
 from adohub.hub.policy import Policy
@@ -27,6 +28,7 @@ from adohub.hub.pump import pump
 from adohub.hub.routes import Routes
 from adohub.hub.service import HubService
 from adohub.hub.supervisor import supervise
+from adohub.hub.twin import SlowCohort
 from adohub.net.dispatch import Dispatch
 from adohub.net.gate import Gate
 from adohub.net.http import Pages
@@ -39,6 +41,9 @@ from adohub.process import settle_in
 
 FLUSH_S = 5.0
 """How long what has been submitted may take to reach storage at the end, in seconds."""
+
+_COHORTS = {"shared": Cohort, "single": SlowCohort}
+"""`[server] fan_out`."""
 
 _log = structlog.get_logger("adohub.daemon")
 
@@ -81,7 +86,7 @@ class Daemon:
     ) -> None:
         config, registry = self._config, self._registry
         journal = Journal(storage)
-        routes = Routes()
+        routes = Routes(_COHORTS[config.server.fan_out])
         policy = Policy(config.auth.roles, registry.authorizers, registry.topics)
         intake = Intake(registry.topics, allow_undeclared=config.topics.allow_undeclared)
         service = HubService(registry, journal, intake, policy, engine=config.storage.engine)
@@ -122,7 +127,7 @@ class Daemon:
             async with trio.open_nursery() as sessions:
 
                 def serve(connected: socket.socket, peer: Peer) -> None:
-                    sessions.start_soon(gate.serve, connected, peer)
+                    sessions.start_soon(gate.serve, connected, peer, sessions)
 
                 for listener in listeners:
                     sessions.start_soon(accept, listener, serve)

@@ -53,6 +53,7 @@ BLIND_CATCHES = {
     "adohub.net.gate": "an authenticator, translated by dispatch",
     "adohub.net.http": "a route, translated by dispatch",
     "adohub.net.session": "an authenticator, a channel's select, a replay: translated by dispatch",
+    "adohub.net.tasks": "what runs for a connection, which then ends",
     "adohub.plugin.discovery": "the import of a plugin",
     "adohub.plugin.loader": "a hook",
 }

@@ -60,44 +60,41 @@ class Dispatch:
         made in order begin in order. If something is returned, it is to be awaited in a task.
         """
         try:
-            procedure, read_input = self._procedure(request)
-            result = procedure.run(read_input(request.input), caller)
+            procedure, structure = self._procedure(request)
+            given = request.input
+            result = procedure.run(structure({} if given is ABSENT or given is None else given), caller)
         except Exception as error:  # noqa: BLE001 - whatever a procedure raises has one answer
             reply(self._failure(request, error))
             return None
         if isinstance(result, Pending):
-            result.when_done(lambda: reply(self._answer(request, result)))
+            result.when_done(lambda: reply(self._answer(request, result.result)))
             return None
-        if isawaitable(result):
+        if result.__class__ is not dict and isawaitable(result):
             return self._finish(request, result, reply)
-        reply(self._success(request, result))
+        reply(self._answer(request, lambda: result))
         return None
-
-    def _answer(self, request: Request, result: Pending[Any]) -> bytes:
-        try:
-            return self._success(request, result.result())
-        except Exception as error:  # noqa: BLE001 - as above
-            return self._failure(request, error)
 
     async def _finish(self, request: Request, result: Awaitable[Any], reply: Reply) -> None:
         try:
-            answered = self._success(request, await result)
+            value = await result
         except Exception as error:  # noqa: BLE001 - as above
-            answered = self._failure(request, error)
-        reply(answered)
+            reply(self._failure(request, error))
+        else:
+            reply(self._answer(request, lambda: value))
+
+    def _answer(self, request: Request, result: Callable[[], Any]) -> bytes:
+        try:
+            value = result()
+            body = None if value is None else json_bytes(wire_form(value))
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._failure(request, error)
+        return answer(request.tag, body)
 
     def _procedure(self, request: Request) -> tuple[Procedure, Callable[[Any], Any]]:
         found = self._procedures.get(request.path)
         if found is None or found[0].kind != request.kind:
             raise not_found(request)
         return found
-
-    def _success(self, request: Request, result: Any) -> bytes:
-        try:
-            body = None if result is None else json_bytes(wire_form(result))
-        except TypeError as error:
-            return self._failure(request, error)
-        return answer(request.tag, body)
 
     def _failure(self, request: Request, error: Exception) -> bytes:
         refusal = self.refusal(error, request.path)
@@ -177,7 +174,4 @@ def wire_form(result: Any) -> Any:
 
 
 def _input_reader(procedure: Procedure) -> Callable[[Any], Any]:
-    if procedure.input is None:
-        return lambda _: None
-    structure = wire.compile(procedure.input)
-    return lambda value: structure({} if value is ABSENT or value is None else value)
+    return (lambda _: None) if procedure.input is None else wire.compile(procedure.input)

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import trio
-from attrs import frozen
 
 from adohub.config import Server
 from adohub.errors import Goodbye
 from adohub.hub.authentication import Authentication
 from adohub.model import Principal
 from adohub.net.dispatch import Dispatch
-from adohub.net.head import Head, HeadRefused, check_origin, check_upgrade, read_head
-from adohub.net.host import Host, host_by_trio_websocket
+from adohub.net.head import Head, HeadRefused, check_origin, check_upgrade, read_head, websocket_key
+from adohub.net.host import host_by_trio_websocket
 from adohub.net.http import Pages, refused, written
-from adohub.net.keepalive import Keepalive, Watched
+from adohub.net.keepalive import Keepalive
 from adohub.net.listener import Peer
 from adohub.net.native import host_natively
 from adohub.net.outbox import Outbox
-from adohub.net.session import CLOSE_RESTART, Session, SessionLimits
+from adohub.net.session import CLOSE_RESTART, Identify, Session, SessionLimits
 from adohub.net.turn import Turn
 from adohub.wire.codes import CODES
 from adohub.wire.conversation import Conversation
@@ -55,6 +53,7 @@ class Gate:
         self._pages = pages
         self._keepalive = keepalive
         self._turn = turn
+        self._host = _HOSTS[config.websocket]
         self._sessions: dict[Session, None] = {}
         self.connections = 0
         """How many are open now, plain HTTP ones included."""
@@ -62,19 +61,31 @@ class Gate:
         self.draining = False
         """Whether new WebSockets are refused because the hub is about to end."""
 
-    async def serve(self, connected: socket.socket, peer: Peer) -> None:
-        """Serve one connection to its end. Raises nothing: a fault in one connection is not the others'."""
+    async def serve(self, connected: socket.socket, peer: Peer, nursery: trio.Nursery) -> None:
+        """Serve one connection to its end; what it runs beside this task runs in `nursery`.
+
+        Raises nothing: a fault in one connection is not the others'. An idle WebSocket waits in here for most
+        of its life, so this function and `Session.run` keep little, and nothing waits in between.
+        """
         self.connections += 1
+        outbox = Outbox(connected, nursery, limit=self._config.outbox_bytes, gather=self._turn.gather)
+        session: Session | None = None
         try:
-            async with trio.open_nursery() as nursery:
-                outbox = Outbox(connected, nursery, limit=self._config.outbox_bytes, gather=self._turn.gather)
-                async with outbox:
-                    await self._serve(outbox, peer)
-                nursery.cancel_scope.cancel()
+            admitted = await self._greet(outbox, peer)
+            if admitted is not None:
+                session = self._open(outbox, nursery, admitted.known)
+                hosted = self._host(outbox, admitted.key, self._config.max_message_bytes, session.run)
+                del admitted
+                await hosted
         except Exception as error:  # noqa: BLE001 - see the docstring
             self._dispatch.incident(error, f"connection from {peer.address}")
         finally:
-            self.connections -= 1
+            if session is not None:
+                self._forget(session)
+            try:
+                await outbox.aclose()
+            finally:
+                self.connections -= 1
 
     async def drain(self, deadline_s: float) -> None:
         """Refuse newcomers and see everybody out, one by one over half of `deadline_s` seconds."""
@@ -88,22 +99,20 @@ class Gate:
                 self._all_left = trio.Event()
                 await self._all_left.wait()
 
-    # ── one connection ───────────────────────────────────────────────────────────────────────────────
+    # ── its first request ────────────────────────────────────────────────────────────────────────────
 
-    async def _serve(self, outbox: Outbox, peer: Peer) -> None:
+    async def _greet(self, outbox: Outbox, peer: Peer) -> _Admitted | None:
+        """Read the first request and answer it, or say who wants to open a WebSocket."""
         try:
             with trio.fail_after(self._limits.greeting_timeout_s):
-                admitted = await self._admit(outbox, peer)
+                return await self._admit(outbox, peer)
         except HeadRefused as refusal:
             outbox.send(written(refused(refusal)))
         except (trio.TooSlowError, trio.BrokenResourceError):
-            return
-        else:
-            if admitted is not None:
-                await self._converse(outbox, admitted)
+            pass
+        return None
 
     async def _admit(self, outbox: Outbox, peer: Peer) -> _Admitted | None:
-        """Read the request and answer it, or say who wants to open a WebSocket."""
         head = await read_head(outbox)
         if head is None:
             return None
@@ -111,12 +120,13 @@ class Gate:
             await self._pages.answer(outbox, head)
             return None
         self._check(head)
-        expects_params = head.query.get("connectionParams") == "1"
         credentials = _credentials(head, peer)
+        if head.query.get("connectionParams") != "1":
+            return _Admitted(websocket_key(head), await self._identify_at_upgrade(credentials))
         principal = None
-        if credentials.get("token") or not expects_params:
+        if credentials.get("token"):
             principal = await self._identify_at_upgrade(credentials)
-        return _Admitted(head, principal, expects_params, credentials)
+        return _Admitted(websocket_key(head), self._identify_later(credentials, principal))
 
     def _check(self, head: Head) -> None:
         if head.path not in WEBSOCKET_PATHS:
@@ -137,51 +147,45 @@ class Gate:
             headers = {"www-authenticate": "Bearer"} if status == 401 else {}
             raise HeadRefused(status, refusal.message, headers) from error
 
-    async def _converse(self, outbox: Outbox, admitted: _Admitted) -> None:
+    def _identify_later(self, credentials: Mapping[str, Any], principal: Principal | None) -> Identify:
+        """What turns connection params into a principal; one that was known by then stays."""
+
         async def identify(params: Mapping[str, str]) -> Principal:
-            if admitted.principal is not None:
-                return admitted.principal
-            shown = {**admitted.credentials, "params": params}
+            if principal is not None:
+                return principal
+            shown = {**credentials, "params": params}
             if "token" in params:
                 shown["token"] = params["token"]
             return await self._authentication.identify(shown)
 
+        return identify
+
+    # ── its session ──────────────────────────────────────────────────────────────────────────────────
+
+    def _open(self, outbox: Outbox, nursery: trio.Nursery, known: Principal | Identify) -> Session:
         conversation = Conversation(
-            expects_params=admitted.expects_params,
+            expects_params=not isinstance(known, Principal),
             max_subscriptions=self._config.max_subscriptions_per_connection,
         )
-
-        async def converse(host: Host) -> None:
-            principal = None if admitted.expects_params else admitted.principal
-            session = Session(host, outbox, conversation, self._dispatch, self._limits, principal, identify)
-            with self._in_register(session):
-                await session.run()
-
-        host_it = _HOSTS[self._config.websocket]
-        await host_it(outbox, admitted.head, self._config.max_message_bytes, converse)
-
-    @contextmanager
-    def _in_register(self, session: Session) -> Iterator[None]:
-        watched = Watched(session.outbox, lambda: session.conversation.speaks_v11, session.abandon)
+        session = Session(outbox, nursery, conversation, self._dispatch, self._limits, known)
         self._sessions[session] = None
+        self._keepalive.watch(session)
         if self.draining:  # it was let in before the drain, and has only now come through
             session.leave(_RESTART)
-        self._keepalive.watch(watched)
-        try:
-            yield
-        finally:
-            self._keepalive.forget(watched)
-            del self._sessions[session]
-            if not self._sessions:
-                self._all_left.set()
+        return session
+
+    def _forget(self, session: Session) -> None:
+        self._keepalive.forget(session)
+        del self._sessions[session]
+        if not self._sessions:
+            self._all_left.set()
 
 
-@frozen
-class _Admitted:
-    head: Head
-    principal: Principal | None
-    expects_params: bool
-    credentials: Mapping[str, Any]
+class _Admitted(NamedTuple):
+    """Who may open a WebSocket: the key of its handshake, and who that is or how it will be known."""
+
+    key: str
+    known: Principal | Identify
 
 
 def _credentials(head: Head, peer: Peer) -> Mapping[str, Any]:

@@ -91,7 +91,7 @@ def check_upgrade(head: Head) -> None:
         raise HeadRefused(400, "the Connection header does not say Upgrade")
     if head.headers.get("sec-websocket-version") != "13":
         raise HeadRefused(426, "this server speaks WebSocket version 13", {"sec-websocket-version": "13"})
-    if len(_websocket_key(head)) != 16:
+    if not _is_key(head.headers.get("sec-websocket-key", "")):
         raise HeadRefused(400, "Sec-WebSocket-Key is not the base64 of 16 bytes")
     if head.headers.get("content-length", "0") != "0" or "transfer-encoding" in head.headers:
         raise HeadRefused(400, "a WebSocket handshake has no body")
@@ -99,22 +99,26 @@ def check_upgrade(head: Head) -> None:
         raise HeadRefused(400, "no frame may be sent before the handshake is answered")
 
 
-def _websocket_key(head: Head) -> bytes:
+def _is_key(text: str) -> bool:
     try:
-        return base64.b64decode(head.headers.get("sec-websocket-key", ""), validate=True)
+        return len(base64.b64decode(text, validate=True)) == 16
     except ValueError:
-        return b""
+        return False
 
 
-def plain_upgrade(head: Head) -> bytes:
-    """The handshake of `head`, which `check_upgrade` has passed, reduced to what its answer depends on.
+def websocket_key(head: Head) -> str:
+    """What the upgrade asked for in `head` must be answered with, as `check_upgrade` has passed it."""
+    return head.headers["sec-websocket-key"]
+
+
+def plain_upgrade(key: str) -> bytes:
+    """A handshake with this `Sec-WebSocket-Key`, reduced to what its answer depends on.
 
     A host is given this instead of the peer's own words, of which it might not like some.
     """
-    key = base64.b64encode(_websocket_key(head))
     return (
         b"GET / HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + b"\r\n\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key.strip().encode("ascii") + b"\r\n\r\n"
     )
 
 

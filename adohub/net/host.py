@@ -15,7 +15,7 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import ProtocolError
 
 from adohub.errors import Goodbye
-from adohub.net.head import Head, plain_upgrade
+from adohub.net.head import plain_upgrade
 from adohub.net.outbox import Outbox
 from adohub.wire.frame import NO_STATUS, clipped_reason
 from adohub.wire.websocket import CLOSE_TOO_BIG
@@ -72,14 +72,14 @@ Converse = Callable[[Host], Awaitable[None]]
 
 
 async def host_by_trio_websocket(
-    outbox: Outbox, head: Head, max_message_bytes: int, converse: Converse
+    outbox: Outbox, key: str, max_message_bytes: int, converse: Converse
 ) -> None:
-    """Run `converse` on the WebSocket that `head`, a checked upgrade, asks for on `outbox`.
+    """Run `converse` on the WebSocket that the checked upgrade with this `key` asks for on `outbox`.
 
     trio-websocket's reader raises when the peer vanishes during the handshake, or speaks out of turn once a
     close is under way. Either is one more way for this WebSocket to be over, so `converse` is cancelled.
     """
-    outbox.unread(plain_upgrade(head))
+    outbox.unread(plain_upgrade(key))
     try:
         async with trio.open_nursery() as nursery:
             request = await trio_websocket.wrap_server_stream(

@@ -7,10 +7,9 @@ are used until the client has shown itself a v11 one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 import trio
-from attrs import define, frozen
 
 from adohub.config import Keepalive as KeepaliveConfig
 from adohub.net.outbox import Outbox
@@ -18,21 +17,26 @@ from adohub.wire.encode import encode
 from adohub.wire.frame import PING_FRAME, text_frame
 from adohub.wire.messages import Ping
 
+CHECKS_AT_A_TIME = 1000
+"""After how many connections others may run."""
+
 _TEXT_PING = text_frame(encode(Ping()))
 
 
-@frozen(eq=False)
-class Watched:
-    """One connection: its outbox, whether its client is known as v11, and how to end it."""
+class Watched(Protocol):
+    """One connection, as keep-alive sees it."""
 
-    outbox: Outbox
-    speaks_v11: Callable[[], bool]
-    give_up: Callable[[], None]
+    @property
+    def outbox(self) -> Outbox: ...
 
+    @property
+    def speaks_v11(self) -> bool:
+        """Whether its client is known to understand a text PING."""
+        ...
 
-@define
-class _Silence:
-    pinged_at: float | None = None
+    def abandon(self) -> None:
+        """End it without a word."""
+        ...
 
 
 class Keepalive:
@@ -42,15 +46,16 @@ class Keepalive:
         self._config = config
         self._ping_s = config.ping_ms / 1000
         self._pong_wait_s = config.pong_wait_ms / 1000
-        self._watched: dict[Watched, _Silence] = {}
+        self._pinged_at: dict[Watched, float | None] = {}
+        """Who is watched, and since when a sign of life is awaited from it, if it is."""
 
     def watch(self, connection: Watched) -> None:
         """Begin to look after `connection`."""
-        self._watched[connection] = _Silence()
+        self._pinged_at[connection] = None
 
     def forget(self, connection: Watched) -> None:
         """`connection` is over."""
-        self._watched.pop(connection, None)
+        self._pinged_at.pop(connection, None)
 
     async def run(self) -> None:
         """The task; returns at once when keep-alive is off."""
@@ -60,20 +65,23 @@ class Keepalive:
         while True:
             await trio.sleep(tick)
             now = trio.current_time()
-            for connection, silence in list(self._watched.items()):
-                self._check(connection, silence, now)
+            for number, (connection, pinged_at) in enumerate(list(self._pinged_at.items()), start=1):
+                if number % CHECKS_AT_A_TIME == 0:
+                    await trio.lowlevel.checkpoint()
+                if connection in self._pinged_at:
+                    self._check(connection, pinged_at, now)
 
-    def _check(self, connection: Watched, silence: _Silence, now: float) -> None:
+    def _check(self, connection: Watched, pinged_at: float | None, now: float) -> None:
         heard_at = connection.outbox.last_received
-        if silence.pinged_at is not None:
-            if heard_at > silence.pinged_at:
-                silence.pinged_at = None
-            elif now - silence.pinged_at >= self._pong_wait_s:
-                connection.give_up()
+        if pinged_at is not None:
+            if heard_at > pinged_at:
+                self._pinged_at[connection] = None
+            elif now - pinged_at >= self._pong_wait_s:
+                connection.abandon()
         elif now - heard_at >= self._ping_s:
-            silence.pinged_at = now
+            self._pinged_at[connection] = now
             connection.outbox.send(self._ping(connection))
 
     def _ping(self, connection: Watched) -> bytes:
-        text = self._config.mode == "text" or (self._config.mode == "auto" and connection.speaks_v11())
+        text = self._config.mode == "text" or (self._config.mode == "auto" and connection.speaks_v11)
         return _TEXT_PING if text else PING_FRAME

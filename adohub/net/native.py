@@ -5,12 +5,11 @@ The session's one task reads the socket through here, and gets all messages of a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import trio
 
 from adohub.errors import Goodbye
-from adohub.net.head import Head
 from adohub.net.host import Converse, PeerGone
 from adohub.net.outbox import Outbox
 from adohub.wire.frame import NO_STATUS, close_frame, pong_frame
@@ -27,10 +26,10 @@ READ_BYTES = 16_384
 """How much is read at a time: no other task waits for longer than these take to be parsed."""
 
 
-async def host_natively(outbox: Outbox, head: Head, max_message_bytes: int, converse: Converse) -> None:
-    """Run `converse` on the WebSocket that `head`, a checked upgrade, asks for on `outbox`."""
-    outbox.send(accept_response(head.headers["sec-websocket-key"]))
-    await converse(NativeHost(outbox, max_message_bytes))
+def host_natively(outbox: Outbox, key: str, max_message_bytes: int, converse: Converse) -> Awaitable[None]:
+    """Run `converse` on the WebSocket that the checked upgrade with this `key` asks for on `outbox`."""
+    outbox.send(accept_response(key))
+    return converse(NativeHost(outbox, max_message_bytes))
 
 
 class NativeHost:
@@ -47,12 +46,16 @@ class NativeHost:
         """The answer to the peer's close frame, which goes out after those to what came before it."""
 
     async def receive(self) -> Sequence[str | bytes]:
-        """See `Host`."""
+        """See `Host`. An idle connection waits here, so it calls nothing but trio."""
+        await trio.lowlevel.checkpoint()
         while self._ending is None:
-            await self._outbox.room()  # or a peer that only pings would make pongs pile up
-            messages = self._taken(await self._read())
+            if self._outbox.is_crowded:  # or a peer that only pings would make pongs pile up
+                await self._outbox.room()
+            messages = self._read()
             if messages:
                 return messages
+            if messages is None:
+                await self._outbox.readable()
         if self._last_words:
             self._outbox.send(self._last_words)
             self._outbox.seal()
@@ -62,24 +65,26 @@ class NativeHost:
         """See `Host`."""
         self._outbox.send(close_frame(code, reason))
         self._outbox.seal()
-        try:
-            while self._ending is None:
-                self._taken(await self._read())
-        except PeerGone:
-            return
+        while self._ending is None:
+            if self._read() is None:
+                await self._outbox.readable()
 
-    async def _read(self) -> Sequence[Incoming]:
+    def _read(self) -> list[str | bytes] | None:
+        """The messages that have come, None if nothing has; notes whether it is over."""
         try:
-            data = await self._outbox.receive_some(READ_BYTES)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise PeerGone from error
+            data = self._outbox.received(READ_BYTES)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            data = b""
+        if data is None:
+            return None
         if not data:
-            raise PeerGone
+            self._ending = PeerGone()
+            return []
         try:
-            return self._parser.receive(data)
+            return self._taken(self._parser.receive(data))
         except ProtocolViolation as violation:
             self._ending = Goodbye(violation.code, violation.reason)
-            return violation.before
+            return self._taken(violation.before)
 
     def _taken(self, received: Sequence[Incoming]) -> list[str | bytes]:
         """The messages among `received`; control frames are dealt with, in their place."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 
@@ -25,6 +25,9 @@ RECEIVE_BYTES = 65536
 
 GATHER_BYTES = 64 * 1024
 """How many bytes of replies are gathered before they are written without waiting for the turn's end."""
+
+REPLAY_BYTES = 32 * 1024
+"""How many bytes may be queued when a replay adds to them: a PONG has to pass all that was queued before."""
 
 LINGER_S = 1.0
 """How long a closing socket may take to pass on what is queued and to hear the peer, in seconds."""
@@ -40,6 +43,23 @@ class Outbox(trio.abc.Stream):
     and their bytes leave in the order of the calls.
     """
 
+    __slots__ = (
+        "_broken",
+        "_closed",
+        "_draining",
+        "_gather",
+        "_gathered",
+        "_limit",
+        "_nursery",
+        "_progress",
+        "_queue",
+        "_queued",
+        "_socket",
+        "_take",
+        "_unread",
+        "last_received",
+    )
+
     def __init__(
         self,
         sock: socket.socket,
@@ -52,8 +72,8 @@ class Outbox(trio.abc.Stream):
         self._nursery = nursery
         self._limit = limit
         self._gather = gather
-        self._gathered: list[bytes] = []
-        self._queue: deque[memoryview] = deque()
+        self._gathered: list[bytes] | None = None
+        self._queue: deque[memoryview] | None = None
         self._queued = 0
         self._take: Callable[[bytes], int] = sock.send
         """What new frames are given to, and how many of their bytes it took: the socket, or `len`.
@@ -62,7 +82,7 @@ class Outbox(trio.abc.Stream):
         """
         self._draining = False
         self._unread = b""
-        self._progress = trio.Event()
+        self._progress: trio.Event | None = None
         self._broken = False
         self._closed = False
         self.last_received = trio.current_time()
@@ -111,7 +131,8 @@ class Outbox(trio.abc.Stream):
         if self._gather is None:
             self._write(frame)
             return
-        if not self._gathered:
+        if self._gathered is None:
+            self._gathered = []
             self._gather(self)
         self._gathered.append(frame)
         self._queued += len(frame)
@@ -120,9 +141,9 @@ class Outbox(trio.abc.Stream):
 
     def flush(self) -> None:
         """Write the replies that have been gathered."""
-        if self._gathered:
+        if self._gathered is not None:
             frames = b"".join(self._gathered)
-            self._gathered.clear()
+            self._gathered = None
             self._queued -= len(frames)
             self._write(frames)
 
@@ -138,9 +159,21 @@ class Outbox(trio.abc.Stream):
 
     async def room(self) -> None:
         """Wait until less than half the limit is queued. No checkpoint if it is so already."""
+        await self._queued_at_most(self._limit // 2)
+
+    async def lull(self) -> None:
+        """Wait until there is next to nothing queued, for what comes in any amount. Else like `room`."""
+        await self._queued_at_most(min(REPLAY_BYTES, self._limit // 2))
+
+    async def _queued_at_most(self, number: int) -> None:
         self.flush()
-        while self.is_crowded and not self._broken:
-            await self._progress.wait()
+        while self._queued > number and not self._broken:
+            await self._more_progress()
+
+    async def _more_progress(self) -> None:
+        if self._progress is None:
+            self._progress = trio.Event()
+        await self._progress.wait()
 
     def _write(self, data: bytes) -> None:
         """`push` without a limit, for what has been taken already."""
@@ -157,6 +190,8 @@ class Outbox(trio.abc.Stream):
             self._enqueue(data, sent)
 
     def _enqueue(self, data: bytes, sent: int) -> None:
+        if self._queue is None:
+            self._queue = deque()
         self._queue.append(memoryview(data)[sent:])
         self._queued += len(data) - sent
         if not self._draining:
@@ -175,6 +210,7 @@ class Outbox(trio.abc.Stream):
             self._break()
         finally:
             self._draining = False
+            self._queue = self._queue or None
 
     def _write_queued(self) -> None:
         while self._queue:
@@ -191,14 +227,14 @@ class Outbox(trio.abc.Stream):
     def _break(self) -> None:
         self._broken = True
         self._take = len
-        self._queue.clear()
-        self._gathered.clear()
+        self._queue = self._gathered = None
         self._queued = 0
         self._report_progress()
 
     def _report_progress(self) -> None:
-        self._progress.set()
-        self._progress = trio.Event()
+        if self._progress is not None:
+            self._progress.set()
+            self._progress = None
 
     # ── the Stream that trio-websocket writes through ────────────────────────────────────────────────
 
@@ -238,22 +274,30 @@ class Outbox(trio.abc.Stream):
         limit = RECEIVE_BYTES if max_bytes is None else max_bytes
         if limit < 1:
             raise ValueError("max_bytes must be positive")
+        while (data := self.received(limit)) is None:
+            await trio.lowlevel.wait_readable(self._socket)
+        return data
+
+    def readable(self) -> Awaitable[None]:
+        """Wait until `received` has something to tell. Raises trio.ClosedResourceError when it is closed."""
+        return trio.lowlevel.wait_readable(self._socket)
+
+    def received(self, limit: int) -> bytes | None:
+        """What the peer has sent by now, b"" at its end, None if nothing. Raises like `receive_some`."""
         if self._unread:
             data, self._unread = self._unread[:limit], self._unread[limit:]
             return data
-        while True:
-            if self._closed:
-                raise trio.ClosedResourceError("this socket is closed")
-            try:
-                data = self._socket.recv(limit)
-            except (BlockingIOError, InterruptedError):
-                await trio.lowlevel.wait_readable(self._socket)
-            except OSError as error:
-                self._break()
-                raise trio.BrokenResourceError("the peer is gone") from error
-            else:
-                self.last_received = trio.current_time()
-                return data
+        if self._closed:
+            raise trio.ClosedResourceError("this socket is closed")
+        try:
+            data = self._socket.recv(limit)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as error:
+            self._break()
+            raise trio.BrokenResourceError("the peer is gone") from error
+        self.last_received = trio.current_time()
+        return data
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -272,7 +316,7 @@ class Outbox(trio.abc.Stream):
 
     async def _say_goodbye(self) -> None:
         while self._queue and not self._broken:
-            await self._progress.wait()
+            await self._more_progress()
         try:
             self._socket.shutdown(socket.SHUT_WR)
             while await self.receive_some():

@@ -15,12 +15,14 @@ import trio
 from attrs import frozen
 
 from adohub.errors import Goodbye, PeerError
+from adohub.hub.cohort import Push
 from adohub.hub.cursor import Cursor
 from adohub.model import Principal
 from adohub.net.dispatch import Caller, Dispatch
 from adohub.net.host import Host, PeerGone
 from adohub.net.outbox import Outbox
-from adohub.wire.conversation import Answer, Authenticate, Call, Cancel, Conversation, Open
+from adohub.net.tasks import Tasks
+from adohub.wire.conversation import Answer, Authenticate, Cancel, Conversation
 from adohub.wire.encode import encode
 from adohub.wire.frame import NO_STATUS, text_frame
 from adohub.wire.messages import Outgoing, Request, Stopped, Tag
@@ -46,75 +48,100 @@ class SessionLimits:
     reject_delay_s: float
 
 
+Identify = Callable[[Mapping[str, str]], Awaitable[Principal]]
+"""Tells who shows these connection params. Raises PeerError."""
+
+
 class Session:
     """One connection's conversation.
 
-    `principal` is None while the connection params are awaited; `identify` then turns them into one.
+    `known` is its principal, or else turns the connection params, which are awaited, into one. What it runs
+    beside its own task runs in `nursery`.
     """
+
+    __slots__ = (
+        "_call_answered",
+        "_caller",
+        "_calls",
+        "_cursors",
+        "_dispatch",
+        "_goodbye",
+        "_identify",
+        "_leaving",
+        "_limits",
+        "_scope",
+        "_tasks",
+        "conversation",
+        "outbox",
+    )
 
     def __init__(
         self,
-        host: Host,
         outbox: Outbox,
+        nursery: trio.Nursery,
         conversation: Conversation,
         dispatch: Dispatch,
         limits: SessionLimits,
-        principal: Principal | None,
-        identify: Callable[[Mapping[str, str]], Awaitable[Principal]],
+        known: Principal | Identify,
     ) -> None:
         self.conversation = conversation
         self.outbox = outbox
-        self._host = host
+        self._tasks = Tasks(nursery, self._fault)
+        self._scope = trio.CancelScope()
         self._dispatch = dispatch
         self._limits = limits
-        self._caller = dispatch.caller(principal) if principal is not None else None
-        self._identify = identify
+        self._caller: Caller | None = None
+        self._identify: Identify | None = None
+        if isinstance(known, Principal):
+            self._caller = dispatch.caller(known)
+        else:
+            self._identify = known
         self._cursors: dict[Tag, Cursor] = {}
         self._calls = 0
-        self._call_answered = trio.Event()
-        self._nursery: trio.Nursery | None = None
+        self._call_answered: trio.Event | None = None
         self._goodbye: Goodbye | None = None
         self._leaving = False
 
-    async def run(self) -> None:
+    async def run(self, host: Host) -> None:
         """Converse until either side has had enough; leaves nothing behind."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            self._leave_if_idle()
-            try:
-                await self._converse()
-            finally:  # while the nursery still takes tasks: until it has left, a cursor may want to start one
-                self._leave_cursors()
-                nursery.cancel_scope.cancel()
-        if self._goodbye is not None:
-            with trio.move_on_after(CLOSE_HANDSHAKE_S, shield=True):
-                await self._host.close(self._goodbye.code, self._goodbye.reason)
-
-    async def _converse(self) -> None:
         try:
-            await self._greet()
-            while True:
-                if self.outbox.is_crowded:
-                    await self.outbox.room()
-                await self._take(await self._host.receive())
+            with self._scope:
+                self._leave_if_idle()
+                if self._caller is None:
+                    await self._greet(host)
+                while True:
+                    if self.outbox.is_crowded:
+                        await self.outbox.room()
+                    await self._take(await host.receive())
         except PeerGone:
             return
         except Goodbye as goodbye:
             self.drop(goodbye)
-        except trio.TooSlowError:
-            self.drop(Goodbye(CLOSE_POLICY, "no connection params in time"))
+        finally:  # while tasks can still be started: until it has left, a cursor may want to
+            self._leave_cursors()
+            await self._tasks.end()
+        if self._goodbye is not None:
+            with trio.move_on_after(CLOSE_HANDSHAKE_S, shield=True):
+                await host.close(self._goodbye.code, self._goodbye.reason)
 
-    async def _greet(self) -> None:
-        with trio.fail_after(self._limits.greeting_timeout_s):
+    async def _greet(self, host: Host) -> None:
+        with trio.move_on_after(self._limits.greeting_timeout_s) as limit:
             while self._caller is None and not self.conversation.is_refused:
-                await self._take(await self._host.receive())
+                await self._take(await host.receive())
+        if limit.cancelled_caught:
+            raise Goodbye(CLOSE_POLICY, "no connection params in time")
         if self.conversation.is_refused:
-            self._start(self._close_refused)
+            self._tasks.start(self._close_refused)
 
     def _leave_cursors(self) -> None:
         for cursor in self._cursors.values():
             cursor.leave()
         self._cursors.clear()
+
+    @property
+    def speaks_v11(self) -> bool:
+        """Whether its client is known to understand a text PING."""
+        return self.conversation.speaks_v11
 
     # ── endings ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -122,14 +149,12 @@ class Session:
         """End the connection with `goodbye`; what is under way is cancelled."""
         if self._goodbye is None:
             self._goodbye = goodbye
-        if self._nursery is not None:
-            self._nursery.cancel_scope.cancel()
+        self._scope.cancel()
 
     def abandon(self) -> None:
         """End the connection without a word: the peer is not there to hear it."""
         self.outbox.abort()
-        if self._nursery is not None:
-            self._nursery.cancel_scope.cancel()
+        self._scope.cancel()
 
     def leave(self, goodbye: Goodbye) -> None:
         """End the connection with `goodbye` as soon as no call is in flight on it."""
@@ -141,6 +166,11 @@ class Session:
         if self._leaving and self._calls == 0 and self._goodbye is not None:
             self.drop(self._goodbye)
 
+    def _fault(self, error: Exception) -> None:
+        """What runs beside has ended with an exception that nobody foresaw: so does the connection."""
+        self._dispatch.incident(error, "connection")
+        self.abandon()
+
     async def _close_refused(self) -> None:
         """Hold a refused peer for a while: clients that are closed at once come back at once."""
         await trio.sleep(self._limits.reject_delay_s)
@@ -149,33 +179,33 @@ class Session:
     # ── steps ────────────────────────────────────────────────────────────────────────────────────────
 
     async def _take(self, frames: Sequence[str | bytes]) -> None:
-        taken = 0
+        taken, outbox = 0, self.outbox
         for frame in frames:
             for step in self.conversation.receive(frame):
                 taken += 1
                 if taken % STEPS_AT_A_TIME == 0:
                     await trio.lowlevel.checkpoint()
-                if self.outbox.is_crowded:
-                    await self.outbox.room()
-                if isinstance(step, Call):
+                if outbox.is_crowded:
+                    await outbox.room()
+                if isinstance(step, Request):
                     while self._calls >= CALLS_IN_FLIGHT:
+                        self._call_answered = self._call_answered or trio.Event()
                         await self._call_answered.wait()
-                    self._call(step.request)
+                    self._open(step) if step.kind == "subscription" else self._call(step)
                 else:
                     await self._step(step)
 
-    async def _step(self, step: Answer | Authenticate | Open | Cancel) -> None:
+    async def _step(self, step: Answer | Authenticate | Cancel) -> None:
         match step:
             case Answer(message):
                 self._say(message)
             case Authenticate(params):
                 await self._authenticate(params.values or {})
-            case Open(request):
-                self._open(request)
             case Cancel(tag):
                 self._cancel(tag)
 
     async def _authenticate(self, params: Mapping[str, str]) -> None:
+        assert self._identify is not None
         try:
             self._caller = self._dispatch.caller(await self._identify(params))
         except Exception as error:  # noqa: BLE001 - an authenticator is a stranger's code
@@ -189,14 +219,14 @@ class Session:
         self._calls += 1
         unfinished = self._dispatch.call(request, self._known(), self._reply)
         if unfinished is not None:
-            self._start(lambda: unfinished)
+            self._tasks.start(lambda: unfinished)
 
     def _reply(self, answer: bytes) -> None:
         self.outbox.send(text_frame(answer))
         self._calls -= 1
-        if self._calls == CALLS_IN_FLIGHT - 1:
+        if self._call_answered is not None:
             self._call_answered.set()
-            self._call_answered = trio.Event()
+            self._call_answered = None
         if self._leaving:
             self._leave_if_idle()
 
@@ -245,7 +275,7 @@ class Session:
 
     def start_soon(self, task: Callable[[], Awaitable[None]]) -> None:
         """Run `task` until it ends or the session does."""
-        self._start(task)
+        self._tasks.start(task)
 
     def _fail(self, tag: Tag, error: PeerError, path: str) -> None:
         cursor = self._cursors.pop(tag, None)
@@ -254,11 +284,6 @@ class Session:
         for message in self.conversation.failed(tag, error, path):
             self._say(message)
 
-    def _start(self, task: Callable[[], Awaitable[None]]) -> None:
-        if self._nursery is None:
-            raise RuntimeError("the session is not running")
-        self._nursery.start_soon(task)
-
     def _say(self, message: Outgoing) -> None:
         self.outbox.send(text_frame(encode(message)))
 
@@ -266,14 +291,19 @@ class Session:
 class _Subscription:
     """What a cursor sees of its session (`adohub.hub.cursor.Subscriber`)."""
 
-    __slots__ = ("_path", "_session", "_tag", "push", "room")
+    __slots__ = ("_path", "_session", "_tag")
 
     def __init__(self, session: Session, tag: Tag, path: str) -> None:
         self._session = session
         self._tag = tag
         self._path = path
-        self.push = session.outbox.push
-        self.room = session.outbox.room
+
+    @property
+    def push(self) -> Push:
+        return self._session.outbox.push
+
+    async def room(self) -> None:
+        await self._session.outbox.lull()
 
     def start(self, replay: Callable[[], Awaitable[None]]) -> None:
         self._session.start_soon(lambda: self._session.replay(self._tag, self._path, replay))

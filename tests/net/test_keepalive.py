@@ -11,7 +11,7 @@ from attrs import define, field
 
 from adohub.config import Config, Server
 from adohub.config import Keepalive as KeepaliveConfig
-from adohub.net.keepalive import Keepalive, Watched
+from adohub.net.keepalive import Keepalive
 from adohub.net.outbox import Outbox
 from adohub.wire.frame import PING_FRAME, text_frame
 from tests.net import raw
@@ -28,7 +28,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
     return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
 
 
-@define
+@define(eq=False)
 class Line:
     """What keep-alive sees of one connection: when it was heard, what it is sent, whether it is given up."""
 
@@ -40,7 +40,7 @@ class Line:
     def send(self, frame: bytes) -> None:
         self.sent.append((trio.current_time(), frame))
 
-    def give_up(self) -> None:
+    def abandon(self) -> None:
         self.given_up_at = trio.current_time()
 
     def heard(self) -> None:
@@ -50,14 +50,15 @@ class Line:
     def frames(self) -> list[bytes]:
         return [frame for _, frame in self.sent]
 
-    def watched(self) -> Watched:
-        return Watched(cast("Outbox", self), lambda: self.speaks_v11, self.give_up)
+    @property
+    def outbox(self) -> Outbox:
+        return cast("Outbox", self)
 
 
 async def watch(nursery: trio.Nursery, *lines: Line, **config: Any) -> Keepalive:
     keepalive = Keepalive(KeepaliveConfig(**config))
     for line in lines:
-        keepalive.watch(line.watched())
+        keepalive.watch(line)
     nursery.start_soon(keepalive.run)
     await trio.testing.wait_all_tasks_blocked()
     return keepalive
@@ -152,7 +153,7 @@ async def test_a_forgotten_connection_is_left_alone() -> None:
     async with trio.open_nursery() as nursery:
         line = Line()
         keepalive = await watch(nursery)
-        watched = line.watched()
+        watched = line
         keepalive.watch(watched)
         keepalive.forget(watched)
         keepalive.forget(watched)
