@@ -29,6 +29,7 @@ from adohub.hub.routes import Routes
 from adohub.hub.service import HubService
 from adohub.hub.supervisor import supervise
 from adohub.hub.twin import SlowCohort
+from adohub.metrics import Metrics
 from adohub.net.dispatch import Dispatch
 from adohub.net.gate import Gate
 from adohub.net.http import Pages
@@ -85,7 +86,8 @@ class Daemon:
         self, storage: Storage, signals: bool, task_status: trio.TaskStatus[Sequence[str]]
     ) -> None:
         config, registry = self._config, self._registry
-        journal = Journal(storage)
+        metrics = Metrics()
+        journal = Journal(storage, metrics)
         routes = Routes(_COHORTS[config.server.fan_out])
         policy = Policy(config.auth.roles, registry.authorizers, registry.topics)
         intake = Intake(registry.topics, allow_undeclared=config.topics.allow_undeclared)
@@ -102,6 +104,9 @@ class Daemon:
         gate = Gate(
             config.server, config.auth.reject_delay_ms, dispatch, authentication, pages, keepalive, turn
         )
+        metrics.connections = lambda: gate.websockets
+        metrics.subscriptions = gate.subscriptions
+        metrics.deliveries = lambda: routes.given
         service.report_status(lambda: "draining" if gate.draining else "ok")
 
         server = config.server
@@ -112,7 +117,9 @@ class Daemon:
             engine_room.start_soon(keepalive.run)
             engine_room.start_soon(turn.run)
             for source in registry.sources:
-                engine_room.start_soon(supervise, source, service.publisher(source.name))
+                engine_room.start_soon(
+                    supervise, source, service.publisher(source.name), metrics.source_restarts.add
+                )
             if signals:
                 await engine_room.start(self._obey_signals)
             await self._serve(gate, listeners, task_status)

@@ -28,6 +28,7 @@ LAYERS = [
     "config",
     "wire",
     "plugin",
+    "metrics",
     "hub",
     "net",
     "logs",

@@ -1,4 +1,4 @@
-"""The plain HTTP pages: `GET /`, `/healthz` and `/readyz`."""
+"""The plain HTTP pages: `GET /`, `/healthz`, `/readyz` and `/metrics`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _HELLO = """<!doctype html>
 <ul>
 <li><a href="/healthz">/healthz</a>: it runs</li>
 <li><a href="/readyz">/readyz</a>: it takes connections</li>
+<li><a href="/metrics">/metrics</a>: what it counts, for Prometheus</li>
 </ul>
 """
 
@@ -35,10 +36,21 @@ async def readyz(request: RouteRequest) -> RouteResponse:
     return _json(200 if status == "ok" else 503, {"status": status})
 
 
+async def metrics(request: RouteRequest) -> RouteResponse:
+    """What the hub counts, in Prometheus' text format or in OpenMetrics."""
+    body, content_type = request.hub.metrics(request.headers.get("accept", ""))
+    return RouteResponse(200, body, content_type)
+
+
 def _json(status: int, value: object) -> RouteResponse:
     return RouteResponse(status, json.dumps(value).encode(), "application/json")
 
 
 @hookimpl
 def adohub_http_routes(config: object) -> list[Route]:
-    return [Route("GET", "/", hello), Route("GET", "/healthz", healthz), Route("GET", "/readyz", readyz)]
+    return [
+        Route("GET", "/", hello),
+        Route("GET", "/healthz", healthz),
+        Route("GET", "/readyz", readyz),
+        Route("GET", "/metrics", metrics),
+    ]

@@ -80,6 +80,9 @@ class Member(Protocol):
 Push = Callable[[bytes], bool]
 """Hands a socket some whole frames: False if it has no room, and then nothing was taken."""
 
+Slice = tuple[int, int]
+"""What handing it out has cost, in bytes, and how many messages it gave to members."""
+
 Bodies = dict[View, bytes]
 """One event's `data_body` by view, filled on first use and shared by all cohorts."""
 
@@ -87,7 +90,17 @@ Bodies = dict[View, bytes]
 class Cohort:
     """The live subscribers of one interest."""
 
-    __slots__ = ("_completed", "_frames", "_last", "_prefix", "_shown_topics", "_view", "interest", "members")
+    __slots__ = (
+        "_completed",
+        "_frames",
+        "_last",
+        "_messages",
+        "_prefix",
+        "_shown_topics",
+        "_view",
+        "interest",
+        "members",
+    )
 
     def __init__(self, interest: Interest) -> None:
         self.interest = interest
@@ -95,6 +108,7 @@ class Cohort:
         self._prefix = data_prefix(interest.tag)
         self._view = interest.view
         self._frames: list[bytes] = []
+        self._messages = 0
         self._last: Position | None = None
         self._completed = False
         self._shown_topics: dict[str, bool] = {}
@@ -112,40 +126,52 @@ class Cohort:
             if body is None:
                 body = bodies[self._view] = data_body(event, self._view)
             self._frames += (text_header(len(self._prefix) + len(body)), self._prefix, body)
+            self._messages += 1
         interest = self.interest
         if event.topic == interest.completes_on and interest.completed_by(event):
             self._frames.append(text_frame(encode(Stopped(interest.tag))))
+            self._messages += 1
             self._completed = True
         return bool(self._frames)
 
-    def flush(self, before: Position) -> Iterator[int]:
+    def flush(self, before: Position) -> Iterator[Slice]:
         """Hand every member of this moment what is staged, slice by slice.
 
-        Yields what each slice has cost, in bytes. `before` is the head before this step.
+        `before` is the head before this step.
         """
         frames, self._frames = self._frames, []
+        messages, self._messages = self._messages, 0
         completes, self._completed = self._completed, False
-        return self._slices(frames, list(self.members), before, completes=completes)
+        return self._slices(frames, messages, list(self.members), before, completes=completes)
 
     def _slices(
-        self, frames: Sequence[bytes], recipients: Sequence[Member], before: Position, *, completes: bool
-    ) -> Iterator[int]:
+        self,
+        frames: Sequence[bytes],
+        messages: int,
+        recipients: Sequence[Member],
+        before: Position,
+        *,
+        completes: bool,
+    ) -> Iterator[Slice]:
         joined = b"".join(frames)
         cost = SEND_BYTES + len(joined)
         length = max(1, SLICE_BYTES // cost)
         members = self.members
         for start in range(0, len(recipients), length):
+            given = 0
             for member in recipients[start : start + length]:
                 push = members.get(member)
                 if push is None:  # it has left meanwhile
                     continue
-                if not push(joined):
+                if push(joined):
+                    given += messages
+                    if completes:
+                        del members[member]
+                        member.complete()
+                else:
                     del members[member]
                     member.fall_behind(before)
-                elif completes:
-                    del members[member]
-                    member.complete()
-            yield cost * min(length, len(recipients) - start)
+            yield cost * min(length, len(recipients) - start), given
 
     def _shows(self, event: Event) -> bool:
         """Whether the selection chooses `event`, whose key the route has matched already."""

@@ -136,12 +136,20 @@ class Cursor:
             await self._subscriber.room()
             page = self._journal.recent(self._interest.reading, self._position)
             if page is None:
+                self._note_gap()
                 page = await self._journal.read(self._interest.reading, self._position, PAGE_EVENTS)
             # No checkpoint from here to the join: the page ends at what is the head now.
             if self._give(page.events):
                 self._position = max(self._position, page.reached)
             if not self._is_over() and self._position == self._journal.head:
                 self._end() if self._ends_at_head else self._join()
+
+    def _note_gap(self) -> None:
+        """Count it if what comes after the position is no longer all there, and go on with what is."""
+        tail = self._journal.tail
+        if self._position.epoch == tail.epoch and self._position < tail:
+            self._journal.metrics.gaps += 1
+            self._position = tail
 
     async def _skip_to_latest(self) -> None:
         """Give only the newest event per topic and key of what was missed, then replay the little since."""
@@ -157,9 +165,10 @@ class Cursor:
 
     def _give(self, events: Sequence[Event]) -> bool:
         """Push `events` and move the position over them, until there is no room (then False)."""
-        for last, frames, completes in self._chunks(events):
+        for last, frames, messages, completes in self._chunks(events):
             if self._is_over() or (frames and not self._subscriber.push(frames)):
                 return False
+            self._journal.metrics.messages_out += messages
             self._position = last
             if completes:
                 self._over()
@@ -168,14 +177,15 @@ class Cursor:
     async def _show(self, events: Sequence[Event]) -> None:
         """Push the shown ones of `events`, which all lie before the position, however long it takes."""
         shown = [event for event in events if self._interest.selection.chooses(event)]
-        for _, frames, _ in self._chunks(shown, completing=False):
+        for _, frames, messages, _ in self._chunks(shown, completing=False):
             while not self._is_over() and not self._subscriber.push(frames):
                 await self._subscriber.room()
+            self._journal.metrics.messages_out += messages
 
     def _chunks(
         self, events: Sequence[Event], *, completing: bool = True
-    ) -> Iterator[tuple[Position, bytes, bool]]:
-        """`events` as (last position, frames, whether the last one completes), some kilobytes at a time."""
+    ) -> Iterator[tuple[Position, bytes, int, bool]]:
+        """`events`, some kilobytes at a time: last position, frames, how many, whether the last completes."""
         prefix = data_prefix(self._interest.tag)
         frames: list[bytes] = []
         size = 0
@@ -187,7 +197,7 @@ class Cursor:
             if completes:
                 frames.append(self._stopped())
             if size >= CHUNK_BYTES or completes or number == len(events):
-                yield event.position, b"".join(frames), completes
+                yield event.position, b"".join(frames), len(frames), completes
                 frames, size = [], 0
             if completes:
                 return
@@ -202,6 +212,7 @@ class Cursor:
         """The socket is full. Everything up to `position` has been given; the rest waits in storage."""
         self._state = _State.REPLAYING
         self._position = position
+        self._journal.metrics.slow_consumers += 1
         if self._on_slow == "disconnect":
             self._subscriber.drop(Goodbye(CLOSE_TRY_AGAIN, "too slow; reconnect to resume"))
         elif self._on_slow == "latest":

@@ -7,7 +7,7 @@ the same step has missed nothing and will get nothing twice.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Sequence
 
 import structlog
@@ -15,6 +15,7 @@ import trio
 from attrs import evolve, frozen
 
 from adohub.errors import PeerError, StorageError
+from adohub.metrics import Metrics
 from adohub.model import Draft, Event, Position
 from adohub.plugin.contracts import Submission
 from adohub.plugin.pending import Pending
@@ -66,8 +67,11 @@ def _fail(submitted: Sequence[_Submitted], error: StorageError) -> None:
 class Journal:
     """The one order of events, as this hub sees it."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, metrics: Metrics | None = None) -> None:
         self._storage = storage
+        self.metrics = metrics or Metrics()
+        self._accepted: deque[tuple[Position, float]] = deque()
+        """The ends of batches that storage holds and that are not delivered, and when each was accepted."""
         self.head: Position = storage.head()
         """The newest delivered event. Moves only in `advance`, in the step that delivers."""
         self._recent: deque[Sequence[Event]] = deque()
@@ -131,6 +135,7 @@ class Journal:
 
     async def _append(self, submitted: Sequence[_Submitted]) -> None:
         drafts = [draft for some, _, _ in submitted for draft in some]
+        began = trio.current_time()
         try:
             receipts = await self._storage.append(drafts)
         except StorageError as error:
@@ -140,6 +145,9 @@ class Journal:
             _log.exception("the storage engine is at fault")
             _fail(submitted, StorageError(f"the storage engine is at fault: {type(error).__name__}"))
             return
+        self.metrics.append.observe(trio.current_time() - began)
+        if receipts and not receipts[-1].repeated:
+            self._accepted.append((receipts[-1].position, began))
         start = 0
         for some, _, submission in submitted:
             stop = start + len(some)
@@ -162,9 +170,22 @@ class Journal:
             self._recent_events -= len(forgotten)
             self._recent_bytes -= sum([len(event.body) for event in forgotten])
             self._recent_after = forgotten[-1].position
+        for topic, number in Counter([event.topic for event in batch]).items():
+            self.metrics.events.add(topic, number)
         self.head = batch[-1].position
         self._progress.set()
         self._progress = trio.Event()
+
+    def accepted_at(self) -> float | None:
+        """When the oldest batch that the head has just passed was accepted here, on trio's clock.
+
+        None if no such batch was. Ask once after each `advance`.
+        """
+        moment = None
+        while self._accepted and self._accepted[0][0] <= self.head:
+            accepted_at = self._accepted.popleft()[1]
+            moment = accepted_at if moment is None else moment
+        return moment
 
     async def delivered(self, position: Position) -> None:
         """Wait until the head has reached `position`, which storage holds already."""

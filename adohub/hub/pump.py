@@ -59,8 +59,12 @@ async def _deliver(journal: Journal, routes: Routes) -> None:
             for part in _parts(await _settled(journal, batches, batch)):
                 before = journal.head
                 journal.advance(part)
+                accepted_at, given = journal.accepted_at(), routes.given
                 for _ in routes.deliver(part, before):
                     await trio.lowlevel.checkpoint()
+                if accepted_at is not None and routes.given > given:
+                    took = trio.current_time() - accepted_at
+                    journal.metrics.latency.observe(took, times=routes.given - given)
                 await trio.lowlevel.checkpoint()
 
 

@@ -26,6 +26,8 @@ class Routes:
 
     def __init__(self, cohort: Callable[[Interest], Cohort] = Cohort) -> None:
         self._cohort = cohort
+        self.given = 0
+        """How many messages have been handed to members."""
         self._cohorts: dict[Interest, Cohort] = {}
         self._by_pattern: dict[str, _ByKey] = {}
         self._matching: dict[str, tuple[_ByKey, ...]] = {}
@@ -52,8 +54,9 @@ class Routes:
         """
         done = 0
         for cohort, slices in [(cohort, cohort.flush(before)) for cohort in self._stage(batch)]:
-            for cost in slices:
+            for cost, given in slices:
                 done += cost
+                self.given += given
                 if done >= SLICE_BYTES:
                     done = 0
                     yield

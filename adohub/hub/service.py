@@ -97,6 +97,10 @@ class HubService:
             "uptime": round(trio.current_time() - self._started_at, 3),
         }
 
+    def metrics(self, accept: str = "") -> tuple[bytes, str]:
+        """What the hub has counted, as text for Prometheus, and its content type; see `Metrics.text`."""
+        return self._journal.metrics.text(accept)
+
     def info(self) -> Mapping[str, Any]:
         """`{channels, topics, plugins, engine, schemaHash}`."""
         channels = [

@@ -22,7 +22,13 @@ HEALTHY_AFTER_S = 60.0
 _log = structlog.get_logger("adohub.sources")
 
 
-async def supervise(source: Source, publish: Publish, jitter: Callable[[], float] = random.random) -> None:
+async def supervise(
+    source: Source,
+    publish: Publish,
+    on_restart: Callable[[str], None] = lambda _: None,
+    *,
+    jitter: Callable[[], float] = random.random,
+) -> None:
     """Run `source` until it returns. An exception of its own is logged and the source is run again."""
     rest = FIRST_RESTART_S
     while True:
@@ -37,4 +43,5 @@ async def supervise(source: Source, publish: Publish, jitter: Callable[[], float
         if trio.current_time() - started_at > HEALTHY_AFTER_S:
             rest = FIRST_RESTART_S
         await trio.sleep(rest * (0.5 + jitter() / 2))
+        on_restart(source.name)
         rest = min(rest * 2, LONGEST_REST_S)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from adohub.hub.cohort import SEND_BYTES, Bodies, Cohort, Interest, Member
+from adohub.hub.cohort import SEND_BYTES, Bodies, Cohort, Interest, Member, Slice
 from adohub.model import Event, Position
 from adohub.wire.encode import View, json_bytes
 from adohub.wire.frame import text_frame
@@ -33,7 +33,7 @@ class SlowCohort(Cohort):
                 self._staged.append(event)
         return bool(self._staged)
 
-    def flush(self, before: Position) -> Iterator[int]:
+    def flush(self, before: Position) -> Iterator[Slice]:
         """See `Cohort`."""
         events, self._staged = self._staged, []
         completes, self._completed = self._completed, False
@@ -41,23 +41,25 @@ class SlowCohort(Cohort):
 
     def _one_by_one(
         self, events: Sequence[Event], recipients: Sequence[Member], before: Position, *, completes: bool
-    ) -> Iterator[int]:
+    ) -> Iterator[Slice]:
         for member in recipients:
-            given = before
+            given, messages = before, 0
             for event in events:
                 push = self.members.get(member)
                 if push is None:
                     break
-                if not push(b"".join(self._frames_of(event))):
+                frames = list(self._frames_of(event))
+                if not push(b"".join(frames)):
                     del self.members[member]
                     member.fall_behind(given)
                     break
                 given = event.position
+                messages += len(frames)
             else:
                 if completes:
                     del self.members[member]
                     member.complete()
-            yield SEND_BYTES * len(events)
+            yield SEND_BYTES * len(events), messages
 
     def _frames_of(self, event: Event) -> Iterator[bytes]:
         interest = self.interest

@@ -42,6 +42,7 @@ class Dispatch:
     ) -> None:
         self._hub = hub
         self._journal = journal
+        self.metrics = journal.metrics
         self._routes = routes
         self._policy = policy
         self._procedures = {path: (one, _input_reader(one)) for path, one in registry.procedures.items()}
@@ -97,6 +98,7 @@ class Dispatch:
         return found
 
     def _failure(self, request: Request, error: Exception) -> bytes:
+        self.metrics.errors += 1
         refusal = self.refusal(error, request.path)
         return encode(Failure(request.tag, refusal.code, refusal.message, request.path, refusal.data))
 
@@ -111,6 +113,8 @@ class Dispatch:
         if admission.last_event_id is None:
             return admission, None
         resumption = self._journal.locate(admission.last_event_id)
+        if not resumption.recovered:
+            self.metrics.gaps += 1
         if not resumption.recovered and admission.channel.on_gap == "error":
             raise PeerError(
                 "PRECONDITION_FAILED",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -87,6 +88,15 @@ class Gate:
             finally:
                 self.connections -= 1
 
+    @property
+    def websockets(self) -> int:
+        """How many WebSockets are open now."""
+        return len(self._sessions)
+
+    def subscriptions(self) -> Counter[str]:
+        """How many subscriptions are open now, by path."""
+        return Counter(path for session in self._sessions for path in session.subscribed_paths)
+
     async def drain(self, deadline_s: float) -> None:
         """Refuse newcomers and see everybody out, one by one over half of `deadline_s` seconds."""
         self.draining = True
@@ -107,6 +117,7 @@ class Gate:
             with trio.fail_after(self._limits.greeting_timeout_s):
                 return await self._admit(outbox, peer)
         except HeadRefused as refusal:
+            self._dispatch.metrics.errors += 1
             outbox.send(written(refused(refusal)))
         except (trio.TooSlowError, trio.BrokenResourceError):
             pass

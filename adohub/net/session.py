@@ -9,7 +9,7 @@ answers cannot make them pile up.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import trio
 from attrs import frozen
@@ -25,7 +25,7 @@ from adohub.net.tasks import Tasks
 from adohub.wire.conversation import Answer, Authenticate, Cancel, Conversation
 from adohub.wire.encode import encode
 from adohub.wire.frame import NO_STATUS, text_frame
-from adohub.wire.messages import Outgoing, Request, Stopped, Tag
+from adohub.wire.messages import Failure, Outgoing, Request, Stopped, Tag
 
 CALLS_IN_FLIGHT = 256
 """How many queries and mutations of one connection may be running; then it is read no further."""
@@ -96,7 +96,7 @@ class Session:
             self._caller = dispatch.caller(known)
         else:
             self._identify = known
-        self._cursors: dict[Tag, Cursor] = {}
+        self._cursors: dict[Tag, tuple[str, Cursor]] = {}
         self._calls = 0
         self._call_answered: trio.Event | None = None
         self._goodbye: Goodbye | None = None
@@ -116,6 +116,7 @@ class Session:
         except PeerGone:
             return
         except Goodbye as goodbye:
+            self._dispatch.metrics.errors += 1
             self.drop(goodbye)
         finally:  # while tasks can still be started: until it has left, a cursor may want to
             self._leave_cursors()
@@ -134,9 +135,14 @@ class Session:
             self._tasks.start(self._close_refused)
 
     def _leave_cursors(self) -> None:
-        for cursor in self._cursors.values():
+        for _, cursor in self._cursors.values():
             cursor.leave()
         self._cursors.clear()
+
+    @property
+    def subscribed_paths(self) -> Iterable[str]:
+        """The path of each of its subscriptions."""
+        return (path for path, _ in self._cursors.values())
 
     @property
     def speaks_v11(self) -> bool:
@@ -180,6 +186,7 @@ class Session:
 
     async def _take(self, frames: Sequence[str | bytes]) -> None:
         taken, outbox = 0, self.outbox
+        self._dispatch.metrics.messages_in += len(frames)
         for frame in frames:
             for step in self.conversation.receive(frame):
                 taken += 1
@@ -222,7 +229,7 @@ class Session:
             self._tasks.start(lambda: unfinished)
 
     def _reply(self, answer: bytes) -> None:
-        self.outbox.send(text_frame(answer))
+        self._send(answer)
         self._calls -= 1
         if self._call_answered is not None:
             self._call_answered.set()
@@ -241,18 +248,21 @@ class Session:
         subscription = _Subscription(self, tag, request.path)
         cursor = self._dispatch.open(admission, resumption, subscription)
         if self.conversation.is_open(tag):
-            self._cursors[tag] = cursor
+            self._cursors[tag] = request.path, cursor
 
     def _cancel(self, tag: Tag) -> None:
-        cursor = self._cursors.pop(tag, None)
-        if cursor is not None:
-            cursor.leave()
+        self._leave_cursor(tag)
         self._say(Stopped(tag))
 
     def _known(self) -> Caller:
         if self._caller is None:
             raise PeerError("UNAUTHORIZED", "the connection params have not been seen")
         return self._caller
+
+    def _leave_cursor(self, tag: Tag) -> None:
+        found = self._cursors.pop(tag, None)
+        if found is not None:
+            found[1].leave()
 
     # ── for its subscriptions ────────────────────────────────────────────────────────────────────────
 
@@ -278,14 +288,18 @@ class Session:
         self._tasks.start(task)
 
     def _fail(self, tag: Tag, error: PeerError, path: str) -> None:
-        cursor = self._cursors.pop(tag, None)
-        if cursor is not None:
-            cursor.leave()
+        self._leave_cursor(tag)
         for message in self.conversation.failed(tag, error, path):
             self._say(message)
 
     def _say(self, message: Outgoing) -> None:
-        self.outbox.send(text_frame(encode(message)))
+        if isinstance(message, Failure):
+            self._dispatch.metrics.errors += 1
+        self._send(encode(message))
+
+    def _send(self, content: bytes) -> None:
+        self._dispatch.metrics.messages_out += 1
+        self.outbox.send(text_frame(content))
 
 
 class _Subscription:

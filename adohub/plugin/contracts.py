@@ -181,6 +181,10 @@ class Hub(Protocol):
         """`{channels, topics, plugins, engine, schemaHash}`."""
         ...
 
+    def metrics(self, accept: str = "") -> tuple[bytes, str]:
+        """Metrics as text, and its content type: OpenMetrics if `accept` asks for it, else Prometheus'."""
+        ...
+
 
 @frozen
 class PublishRequest:

@@ -250,9 +250,10 @@ def test_a_slice_costs_no_more_than_it_may_and_at_least_one_send(
     wide.members = {recorder: recorder.push for recorder in recorders}
     wide.stage(event(1, "t", text="x" * body), {})
     given = 0
-    for cost in wide.flush(at(0)):
+    for cost, messages in wide.flush(at(0)):
         sends = sum(len(recorder.pushed) for recorder in recorders) - given
         given += sends
+        assert messages == sends
         assert cost == sends * (SEND_BYTES + len(recorders[0].pushed[0]))
         assert sends == 1 or cost <= SLICE_BYTES
     assert given == len(recorders)
