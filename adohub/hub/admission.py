@@ -65,7 +65,7 @@ class Entrance:
         visible = policy.visible(principal, selection.topics)
         channel = self.channel
         interest = Interest(
-            attrs.evolve(selection, visible=visible),
+            selection if visible is None else attrs.evolve(selection, visible=visible),
             View(whole=channel.whole, tracked=self.tracked),
             channel.completes_on,
             request.tag,

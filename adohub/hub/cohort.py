@@ -52,13 +52,13 @@ class Interest:
 
     @reading.default
     def _(self) -> Selection:
-        topics = self.selection.topics
-        if self.completes_on is not None and self.completes_on not in topics:
-            topics = (*topics, self.completes_on)
-        visible = self.selection.visible
-        if visible is not None and self.completes_on is not None:
-            visible = (*visible, self.completes_on)
-        return evolve(self.selection, topics=topics, where=(), visible=visible)
+        selection, end = self.selection, self.completes_on
+        if end is None:
+            return selection if not selection.where else evolve(selection, where=())
+        visible = selection.visible
+        return Selection(
+            (*selection.topics, end), key=selection.key, visible=None if visible is None else (*visible, end)
+        )
 
     def completed_by(self, event: Event) -> bool:
         """Whether `event` ends it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
@@ -53,8 +54,14 @@ class Head:
 
 async def read_head(outbox: Outbox) -> Head | None:
     """The next request's head, or None if the peer left first. Raises HeadRefused for what is no HTTP."""
+    raw = await outbox.receive_some()
+    head = plain_head(raw)
+    return head if head is not None else await _read_any_head(outbox, raw)
+
+
+async def _read_any_head(outbox: Outbox, raw: bytes) -> Head | None:
     parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
-    raw = b""
+    parser.receive_data(raw)
     while True:
         try:
             event = parser.next_event()
@@ -64,7 +71,8 @@ async def read_head(outbox: Outbox) -> Head | None:
             rest = parser.trailing_data[0]
             if len(raw) - len(rest) > MAX_HEAD_BYTES:
                 raise HeadRefused(431, f"the request's head is longer than {MAX_HEAD_BYTES} bytes")
-            return _head(event, raw, rest)
+            headers = {name.decode("ascii"): value.decode("latin-1") for name, value in event.headers}
+            return _head(event.method.decode("ascii"), event.target, headers, raw, rest)
         if event is not h11.NEED_DATA:
             return None
         data = await outbox.receive_some()
@@ -72,14 +80,43 @@ async def read_head(outbox: Outbox) -> Head | None:
         parser.receive_data(data)
 
 
-def _head(request: h11.Request, raw: bytes, rest: bytes) -> Head:
+_REQUEST_LINE = re.compile(rb"GET (/[!-~]*) HTTP/1\.1")
+_HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([ \t!-~]*)")
+_LEFT_TO_H11 = frozenset(("content-length", "transfer-encoding"))
+
+
+def plain_head(raw: bytes) -> Head | None:
+    """The head of the plain GET that `raw` begins with, just as h11 reads it.
+
+    None if it is not all there or has anything to it that h11 should judge. Measured reason: thousands of
+    clients that come back at once after a restart all begin with such a one, and h11 takes 50 µs for it.
+    """
+    first, end, rest = raw.partition(b"\r\n\r\n")
+    if not end or len(first) + len(end) > MAX_HEAD_BYTES:
+        return None
+    request_line, *lines = first.split(b"\r\n")
+    request = _REQUEST_LINE.fullmatch(request_line)
+    if request is None:
+        return None
+    headers: dict[str, str] = {}
+    for line in lines:
+        header = _HEADER.fullmatch(line)
+        if header is None:
+            return None
+        name = header[1].decode("ascii").lower()
+        if name in _LEFT_TO_H11 or (name == "host" and name in headers):
+            return None
+        headers[name] = header[2].rstrip(b" \t").decode("ascii")
+    return _head("GET", request[1], headers, raw, rest) if "host" in headers else None
+
+
+def _head(method: str, target: bytes, headers: Mapping[str, str], raw: bytes, rest: bytes) -> Head:
     try:
-        target = urlsplit(request.target.decode("ascii", "replace"))
+        url = urlsplit(target.decode("ascii", "replace"))
     except ValueError as error:
         raise HeadRefused(400, "the request's target is no URL") from error
-    query = {name: values[-1] for name, values in parse_qs(target.query, keep_blank_values=True).items()}
-    headers = {name.decode("ascii"): value.decode("latin-1") for name, value in request.headers}
-    return Head(request.method.decode("ascii"), target.path or "/", query, headers, raw, rest)
+    query = {name: values[-1] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
+    return Head(method, url.path or "/", query, headers, raw, rest)
 
 
 def check_upgrade(head: Head) -> None:

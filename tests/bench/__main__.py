@@ -36,6 +36,7 @@ def _arguments(words: Sequence[str] | None) -> Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="one round of short measurements, rough figures")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.add_argument("--markdown", action="store_true", help="print tables for docs/performance.md")
     scenarios, peers = [each.name for each in SCENARIOS], [each.name for each in PEERS]
     parser.add_argument(
         "--only",
@@ -100,6 +101,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return 2
     if arguments.json:
         click.echo(json.dumps(report.as_json(), indent=2))
+    elif arguments.markdown:
+        click.echo(report.as_markdown())
     else:
         report.print(Console(width=None if sys.stdout.isatty() else NARROWEST_TABLE))
     return 1 if report.results.faults else 0

@@ -62,6 +62,28 @@ class Report:
             )
         return table
 
+    def as_markdown(self) -> str:
+        """The same tables for a page of documentation."""
+        lines = [f"- {what}: {value}" for what, value in self.about.items() if not what.startswith("load ")]
+        lines += [
+            "",
+            _markdown_row("", *(peer.name for peer in self.peers)),
+            "| --- |" + " ---: |" * len(self.peers),
+        ]
+        for scenario in self.scenarios:
+            lines.append(_markdown_row(f"**{scenario.title}**", *[""] * len(self.peers)))
+            for figure, unit in scenario.units.items():
+                values = [self.results.median(scenario.name, peer.name, figure) for peer in self.peers]
+                lines.append(_markdown_row(figure, *(_worded(value, unit) for value in values)))
+        lines += ["", "| adohub's | goal | stretch | measured | |", "| --- | --- | --- | ---: | --- |"]
+        for goal in GOALS:
+            value = goal.measure(self.results)
+            bounds = _bound(goal, goal.bound), _bound(goal, goal.stretch)
+            lines.append(
+                _markdown_row(goal.what, *bounds, _worded(value, goal.unit), goal.verdict(value).value)
+            )
+        return "\n".join(lines)
+
     def as_json(self) -> dict[str, Any]:
         """All that was measured, ready for JSON."""
         return {
@@ -89,6 +111,10 @@ class Report:
             "remarks": list(self.remarks),
             "faults": self.results.faults,
         }
+
+
+def _markdown_row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _goal_json(goal: Goal, value: float | None) -> dict[str, Any]:

@@ -71,6 +71,10 @@ async def test_a_run_ends_in_tables_and_json(rig: Rig) -> None:
     assert told["medians"]["fanout"]["adohub"]["deliveries/s"] > 0
     assert [goal["what"] for goal in told["goals"]] == [goal.what for goal in GOALS]
 
+    page = report.as_markdown()
+    for words in ("- kernel: Linux", "| deliveries/s |", "| adohub | c-loop |", "not measured"):
+        assert words in page
+
     written = StringIO()
     report.print(Console(width=130, file=written))
     for words in ("kernel: Linux", "note: a remark", "deliveries/s", "c-loop", "not measured"):

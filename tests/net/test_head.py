@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import cast
 
 import pytest
 import structlog.testing
@@ -11,9 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adohub.config import Config, Server
-from adohub.net.head import MAX_HEAD_BYTES
+from adohub.net.head import MAX_HEAD_BYTES, Head, HeadRefused, _read_any_head, plain_head
+from adohub.net.outbox import Outbox
 from tests.net import raw
 from tests.running import gates_made, open_peer, running_hub, until
+
+
+@st.composite
+def spoilt_heads(draw: st.DrawFn) -> bytes:
+    """A handshake with a few of its bytes replaced."""
+    whole = bytearray(raw.upgrade("/trpc"))
+    for _ in range(draw(st.integers(1, 3))):
+        whole[draw(st.integers(0, len(whole) - 1))] = draw(st.integers(0, 255))
+    return bytes(whole)
+
 
 UNREADABLE = {
     "noise": b"\x00\xff\x80 what is this\r\n\r\n",
@@ -95,6 +107,70 @@ async def test_a_head_may_come_byte_by_byte() -> None:
         response = raw.response(await raw.read_to_end(stream))
         assert response is not None
         assert response.status == 200
+
+
+# ── plain heads ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_by_h11(bytes_: bytes) -> Head | None:
+    """What h11 makes of the same bytes; None if it wants more, or refuses them."""
+
+    async def read() -> Head | None:
+        parser = MemoryOutbox(bytes_)
+        return await _read_any_head(cast("Outbox", parser), await parser.receive_some())
+
+    try:
+        return trio.run(read)
+    except HeadRefused:
+        return None
+
+
+class MemoryOutbox:
+    """Gives all its bytes at once, and then the end."""
+
+    def __init__(self, bytes_: bytes) -> None:
+        self._left = [bytes_, b""]
+
+    async def receive_some(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return self._left.pop(0)
+
+
+heads = st.builds(
+    raw.head,
+    st.sampled_from(
+        ["/", "/trpc?token=a%20b&connectionParams=1", "/a/./b#c", "//host/x", "/?", "*", "/ä", "/a b"]
+    ),
+    st.dictionaries(
+        st.sampled_from(
+            ["Host", "Upgrade", "upgrade", "Sec-WebSocket-Key", "X-a", "Content-Length", "Origin", "Ä", ""]
+        ),
+        st.sampled_from(["websocket", "hub:1", " padded\t", "", "a\tb", "\x7f", "ä", "0", "5", "\x00"]),
+    ),
+    method=st.sampled_from(["GET", "GET", "GET", "POST", "get"]),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(heads | spoilt_heads(), st.binary(max_size=5))
+def test_a_plain_head_is_what_h11_makes_of_it(bytes_: bytes, rest: bytes) -> None:
+    plain = plain_head(bytes_ + rest)
+    if plain is not None:
+        assert plain == read_by_h11(bytes_ + rest)
+
+
+def test_the_handshakes_of_real_clients_are_plain() -> None:
+    handshake = raw.upgrade(
+        "/?connectionParams=1", Origin="http://a.example", User_Agent="node", Accept="*/*"
+    )
+    head = plain_head(handshake)
+    assert head is not None
+    assert head == read_by_h11(handshake)
+    assert (head.is_upgrade, head.query, head.headers["origin"]) == (
+        True,
+        {"connectionParams": "1"},
+        "http://a.example",
+    )
 
 
 # ── anything at all ──────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from adohub.hub import supervisor
 from adohub.plugin.contracts import Publish
 from adohub.plugin.registry import Contribution
 from tests.net import raw
-from tests.running import FREE_PORT, Refused, open_peer, progress, running_hub, until
+from tests.running import Refused, open_peer, progress, running_hub, until
 from tests.test_metrics import samples
 
 PROGRESS = "stream.onTaskProgress"

@@ -53,12 +53,17 @@ class Peer:
 # ── how each is started ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _adohub(workshop: Workshop, wishes: Wishes) -> Sequence[str | Path]:
-    server = {"port": 0} | ({} if wishes.websocket is None else {"websocket": wishes.websocket})
+def _adohub(workshop: Workshop, wishes: Wishes, fan_out: str = "shared") -> Sequence[str | Path]:
+    server = {"port": 0, "fan_out": fan_out}
+    server |= {} if wishes.websocket is None else {"websocket": wishes.websocket}
     storage = {} if wishes.max_events is None else {"max_events": wishes.max_events}
     config = workshop.folder / "adohub.toml"
     config.write_text(tomli_w.dumps({"server": server, "storage": storage, "logging": {"level": "warning"}}))
     return [sys.executable, "-m", "adohub", "serve", "--config", config]
+
+
+def _slow_twin(workshop: Workshop, wishes: Wishes) -> Sequence[str | Path]:
+    return _adohub(workshop, wishes, fan_out="single")
 
 
 def _broadcast(workshop: Workshop, wishes: Wishes) -> Sequence[str | Path]:
@@ -144,11 +149,12 @@ def _c_version() -> str:
 # ── all of them ──────────────────────────────────────────────────────────────────────────────────────────
 
 ADOHUB = Peer("adohub", "trpc", _adohub, _nothing, _adohub_version)
+SLOW_TWIN = evolve(ADOHUB, name="slow-twin", command=_slow_twin)
 TRPC = Peer("trpc", "trpc", _trpc, _trpc_missing, _trpc_version)
 TRPC_GENERATORS = evolve(TRPC, name="trpc-generators", command=_trpc_generators)
 WEBSOCKETS = Peer("websockets", "bare", _broadcast, _broadcast_missing, _broadcast_version)
 NATS = Peer("nats", "nats", _nats, _nats_missing, _nats_version)
 C_LOOP = Peer("c-loop", "bare", _c_loop, _nothing, _c_version)
 
-PEERS: Sequence[Peer] = (ADOHUB, TRPC, TRPC_GENERATORS, WEBSOCKETS, NATS, C_LOOP)
+PEERS: Sequence[Peer] = (ADOHUB, SLOW_TWIN, TRPC, TRPC_GENERATORS, WEBSOCKETS, NATS, C_LOOP)
 """Whom a run without `--peers` measures, in the table's order."""
