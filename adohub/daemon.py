@@ -38,7 +38,10 @@ from adohub.net.listener import Listener, Peer, accept, is_loopback, listen_tcp,
 from adohub.net.turn import Turn
 from adohub.plugin.registry import Registry
 from adohub.plugin.storage import Storage, StorageEngine, StorageSettings
-from adohub.process import settle_in
+from adohub.process import raise_descriptor_limit, settle_in
+
+SPARE_DESCRIPTORS = 64
+"""How many files the hub opens besides its connections."""
 
 FLUSH_S = 5.0
 """How long what has been submitted may take to reach storage at the end, in seconds."""
@@ -65,6 +68,16 @@ class Daemon:
         if self._stopping.is_set():
             self._hurry.set()
         self._stopping.set()
+
+    def check_descriptors(self, limit: int) -> None:
+        """Warn if the process may not open as many files as there may be connections."""
+        most = self._config.server.max_connections
+        if limit < most + SPARE_DESCRIPTORS:
+            _log.warning(
+                "fewer connections than server.max_connections can be taken: raise the limit of open files",
+                limit=limit,
+                max_connections=most,
+            )
 
     async def run(
         self,
@@ -228,4 +241,5 @@ async def serve(daemon: Daemon, announce: Announce) -> None:
     async with trio.open_nursery() as nursery:
         urls = await nursery.start(lambda task_status: daemon.run(signals=True, task_status=task_status))
         settle_in()
+        daemon.check_descriptors(raise_descriptor_limit())
         announce(urls)

@@ -1,4 +1,4 @@
-"""What the daemon asks of the interpreter and the C library, once, when it has started.
+"""What the daemon asks of the interpreter, the C library and the system, once, when it has started.
 
 Measured reasons, at 20,000 publishes a second into memory storage: with Python's own thresholds the collector
 runs 40 times a second and pauses for up to 120 ms as history grows; with glibc's own thresholds every parsed
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import resource
 
 YOUNG_OBJECTS = 20_000
 """How many more objects are made than freed between two looks at the youngest: about 1 ms of work."""
@@ -31,6 +32,16 @@ def settle_in() -> None:
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, OLDER_LOOKS, OLDER_LOOKS)
     _keep_heap()
+
+
+def raise_descriptor_limit() -> int:
+    """Let this process open as many files as it may at all: each connection is one. Returns how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ValueError, OSError):  # some systems have a lower limit of their own
+        return soft
+    return hard
 
 
 def _keep_heap() -> None:

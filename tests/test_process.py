@@ -29,3 +29,19 @@ def test_cycles_are_still_collected_but_not_what_was_there_at_the_start() -> Non
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.stdout, done.stderr) == ("settled\n", "")
+
+
+def test_a_process_may_open_all_the_files_that_the_system_allows_it() -> None:
+    program = """
+import resource
+from adohub.process import raise_descriptor_limit
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+assert raise_descriptor_limit() == hard
+assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+print("raised")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("raised\n", "")

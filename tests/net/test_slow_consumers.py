@@ -9,16 +9,21 @@ import trio
 
 from adohub import Channel
 from adohub.config import Config, Server
+from adohub.hub.cursor import CHUNK_BYTES
 from adohub.net import session
-from adohub.net.outbox import Outbox
+from adohub.net.listener import UNSENT_BYTES
+from adohub.net.outbox import REPLAY_BYTES, Outbox
 from adohub.plugin.registry import Contribution
 from tests.net import raw
-from tests.running import Peer, gates_made, open_peer, progress, request, running_hub, until
+from tests.running import Peer, dial, gates_made, open_peer, progress, request, running_hub, until
 
 OUTBOX_BYTES = 64 * 1024
 EVENT_BYTES = 10_000
 EVENTS = 2000
 """20 MB in all: several times what the kernel keeps for a connection."""
+
+KERNEL_BYTES = 160 * 1024
+"""What is under way to a peer with a small receive buffer, whatever the hub does."""
 
 SMALL = Config(server=Server(port=0, outbox_bytes=OUTBOX_BYTES))
 SLACK_BYTES = 2 * EVENT_BYTES * 10
@@ -68,6 +73,41 @@ async def test_who_reads_slowly_all_the_time_gets_every_event_once_in_order() ->
                 for _ in range(3):
                     await trio.lowlevel.checkpoint()
         assert heard == ids
+
+
+async def test_who_reads_a_byte_at_a_time_costs_no_more_than_its_outbox() -> None:
+    """One byte for every ten events: it will never be through, and others get all of them meanwhile."""
+    with gates_made() as gates:
+        async with running_hub(SMALL) as hub, open_peer(hub.url) as publisher, open_peer(hub.url) as quick:
+            await quick.subscribe(1, "stream.onTaskProgress", {"taskId": "t"})
+            async with await dial(hub.url, receive_buffer_bytes=4096) as crawling:
+                await crawling.send_all(raw.upgrade())
+                wanted = request(1, "subscription", "stream.onTaskProgress", {"taskId": "t"})
+                await until(lambda: len(gates[0]._sessions) == 3)
+                await crawling.send_all(raw.text(wanted))
+                session = list(gates[0]._sessions)[-1]
+                await until(lambda: session.conversation.open_subscriptions == 1)
+                for _ in range(EVENTS // 10):
+                    ids, most = await publish(publisher, 10, [session.outbox])
+                    assert most <= OUTBOX_BYTES + SLACK_BYTES
+                    assert [message["result"]["id"] for message in await quick.hear_all(10)] == ids
+                    assert len(await crawling.receive_some(1)) == 1
+                assert session.outbox.queued > 0
+
+
+async def test_a_pong_waits_behind_kilobytes_and_not_behind_all_that_is_to_come() -> None:
+    """What lies between a PING and its PONG decides how slow a peer may be until it takes the hub for dead."""
+    async with running_hub(SMALL) as hub, open_peer(hub.url) as publisher:
+        async with open_peer(hub.url, receive_buffer_bytes=4096) as slow:
+            await slow.subscribe(1, "stream.onTaskProgress", {"taskId": "t"})
+            await publish(publisher, EVENTS)
+            await slow.hear_all(50)  # by now it replays
+            for _ in range(5):
+                before = sum(len(str(message)) for message in await slow.heard_before_pong())
+                assert (
+                    before <= REPLAY_BYTES + CHUNK_BYTES + 2 * UNSENT_BYTES + KERNEL_BYTES + 3 * EVENT_BYTES
+                )
+                await slow.hear_all(20)
 
 
 async def test_a_slow_consumer_holds_up_no_other() -> None:
