@@ -80,22 +80,23 @@ class MemoryStorage:
         return receipts
 
     def _keep(self, draft: Draft, moment: float) -> Receipt:
-        author = (draft.author, draft.idempotency_key) if draft.idempotency_key else None
+        topic, key, body, timestamp, name, idempotency_key = draft
+        author = (name, idempotency_key) if idempotency_key else None
         if author is not None and author in self._repeats:
             first = self._repeats[author][1]
             return Receipt(first.position, first.timestamp, repeated=True)
         offset = self._base_offset + len(self._records)
-        record = (offset, draft.topic, draft.key, draft.body, draft.timestamp)
+        record = (offset, topic, key, body, timestamp)
         self._records.append(record)
         self._arrived_at.append(moment)
-        place = (draft.topic, draft.key)
+        place = (topic, key)
         bucket = self._by_key.get(place)
         if bucket is None:
             bucket = self._by_key[place] = deque()
         bucket.append(record)
         self._latest[place] = record
         self._latest.move_to_end(place)
-        receipt = Receipt(Position(self._epoch, offset), draft.timestamp)
+        receipt = Receipt(Position(self._epoch, offset), timestamp)
         if author is not None:
             self._repeats[author] = (moment, receipt)
         return receipt
@@ -142,7 +143,7 @@ class MemoryStorage:
         self._followed[follower] = after.offset
         try:
             while True:
-                batch = [self._event(record) for record in self._slice(after, BATCH_EVENTS)]
+                batch = list(map(self._event, self._slice(after, BATCH_EVENTS)))
                 if batch:
                     after = batch[-1].position
                     self._followed[follower] = after.offset

@@ -89,7 +89,7 @@ class Journal:
 
     def submit(self, drafts: Sequence[Draft]) -> Submission:
         """Put `drafts` in line for storage, all or none. Raises PeerError when too much is waiting."""
-        size = sum([len(draft.body) for draft in drafts])
+        size = len(drafts[0].body) if len(drafts) == 1 else sum([len(draft.body) for draft in drafts])
         if self._inbox and (
             self._inbox_events + len(drafts) > INBOX_EVENTS or self._inbox_bytes + size > INBOX_BYTES
         ):

@@ -15,7 +15,7 @@ from adohub.errors import PeerError
 from adohub.hub.intake import Intake
 from adohub.hub.journal import Journal
 from adohub.hub.policy import ALL_RIGHTS, Policy
-from adohub.model import Position, Principal
+from adohub.model import Draft, Position, Principal
 from adohub.plugin.contracts import Publish, PublishRequest, Submission
 from adohub.plugin.registry import Registry
 from adohub.plugin.storage import Page
@@ -49,15 +49,15 @@ class HubService:
 
     def submit(self, principal: Principal, events: Sequence[PublishRequest]) -> Submission:
         """Publish all of `events` or none. See `adohub.plugin.contracts.Hub.submit`."""
-        drafts = []
-        for number, event in enumerate(events):
-            try:
+        drafts: list[Draft] = []
+        try:
+            for event in events:
                 self._policy.demand(principal, "publish", event.topic)
                 drafts.append(self._intake.draft(event, principal.name))
-            except PeerError as error:
-                if len(events) == 1:
-                    raise
-                raise PeerError(error.code, f"events[{number}]: {error.message}") from error
+        except PeerError as error:
+            if len(events) == 1:
+                raise
+            raise PeerError(error.code, f"events[{len(drafts)}]: {error.message}") from error
         return self._journal.submit(drafts)
 
     async def history(

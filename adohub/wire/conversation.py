@@ -19,7 +19,7 @@ Any other step raises `LedgerError`: it is the hub's bug, never the peer's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
 from attrs import frozen
@@ -28,6 +28,7 @@ from adohub.errors import PeerError
 from adohub.wire.decode import PING_TEXT, PONG_TEXT, Malformed, decode, decode_params
 from adohub.wire.messages import (
     Failure,
+    Incoming,
     Outgoing,
     Params,
     Ping,
@@ -107,21 +108,24 @@ class Conversation:
 
     # ── what the peer says ───────────────────────────────────────────────────────────────────────────
 
-    def receive(self, frame: str | bytes) -> Iterator[Step]:
+    def receive(self, frame: str | bytes) -> Iterable[Step]:
         """The steps that one WebSocket message leads to, in order. Never raises for what a peer sends.
 
-        Lazy on purpose: take each step before asking for the next, which may depend on it.
+        Take each step before asking for the next, which may depend on it: those of a batch are made lazily.
         """
         if self._phase is _Phase.AUTHENTICATING:
             raise LedgerError("a message was read before the peer's params were judged")
         if self._phase is _Phase.GREETING and frame not in (PING_TEXT, PONG_TEXT):
-            yield from self._greet(frame)
-            return
+            return self._greet(frame)
         try:
             messages = decode(frame)
         except Malformed as error:
-            yield Answer(_failure(_NO_TAG, error))
-            return
+            return (Answer(_failure(_NO_TAG, error)),)
+        if len(messages) == 1 and isinstance(messages[0], Request):  # nearly all
+            return (self._request(messages[0]),)
+        return self._steps(messages)
+
+    def _steps(self, messages: Iterable[Incoming]) -> Iterator[Step]:
         for message in messages:
             if isinstance(message, Request):
                 yield self._request(message)
