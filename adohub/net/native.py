@@ -6,6 +6,7 @@ The session's one task reads the socket through here, and gets all messages of a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 
 import trio
 
@@ -35,11 +36,13 @@ def host_natively(outbox: Outbox, key: str, max_message_bytes: int, converse: Co
 class NativeHost:
     """One open WebSocket (`adohub.net.host.Host`); its handshake has been answered."""
 
-    __slots__ = ("_ending", "_last_words", "_outbox", "_parser")
+    __slots__ = ("_ending", "_is_drained", "_last_words", "_outbox", "_parser")
 
     def __init__(self, outbox: Outbox, max_message_bytes: int) -> None:
         self._outbox = outbox
         self._parser = Parser(max_message_bytes)
+        self._is_drained = True
+        """Whether the last read took all that there was: to try again at once would be a call for nothing."""
         self._ending: Exception | None = None
         """What the next `receive` raises, once what came before it has been handed out."""
         self._last_words = b""
@@ -47,15 +50,16 @@ class NativeHost:
 
     async def receive(self) -> Sequence[str | bytes]:
         """See `Host`. An idle connection waits here, so it calls nothing but trio."""
-        await trio.lowlevel.checkpoint()
         while self._ending is None:
             if self._outbox.is_crowded:  # or a peer that only pings would make pongs pile up
                 await self._outbox.room()
+            try:
+                await self._more()
+            except trio.ClosedResourceError as error:
+                raise PeerGone from error
             messages = self._read()
             if messages:
                 return messages
-            if messages is None:
-                await self._outbox.readable()
         if self._last_words:
             self._outbox.send(self._last_words)
             self._outbox.seal()
@@ -65,18 +69,29 @@ class NativeHost:
         """See `Host`."""
         self._outbox.send(close_frame(code, reason))
         self._outbox.seal()
-        while self._ending is None:
-            if self._read() is None:
-                await self._outbox.readable()
+        with suppress(trio.ClosedResourceError):
+            while self._ending is None:
+                await self._more()
+                self._read()
 
-    def _read(self) -> list[str | bytes] | None:
-        """The messages that have come, None if nothing has; notes whether it is over."""
+    def _more(self) -> Awaitable[None]:
+        """Wait until there is something to read; if there may well be, only let others run.
+
+        Gives the awaitable itself: a coroutine around it would be half a kilobyte for each idle connection.
+        """
+        if self._is_drained:
+            return self._outbox.readable()
+        return trio.lowlevel.checkpoint()  # noqa: ASYNC105 - see above
+
+    def _read(self) -> list[str | bytes]:
+        """The messages that have come by now; notes what the next `receive` raises if this was the end."""
         try:
             data = self._outbox.received(READ_BYTES)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             data = b""
+        self._is_drained = data is None or len(data) < READ_BYTES
         if data is None:
-            return None
+            return []
         if not data:
             self._ending = PeerGone()
             return []

@@ -280,6 +280,8 @@ class Outbox(trio.abc.Stream):
 
     def readable(self) -> Awaitable[None]:
         """Wait until `received` has something to tell. Raises trio.ClosedResourceError when it is closed."""
+        if self._closed:
+            raise trio.ClosedResourceError("this socket is closed")
         return trio.lowlevel.wait_readable(self._socket)  # noqa: ASYNC105 - without a frame of its own
 
     def received(self, limit: int) -> bytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
+import structlog.testing
 import trio
 import trio.testing
 from attrs import define, field
@@ -175,8 +176,10 @@ REAL_TIME = pytest.mark.parametrize("anyio_backend", ["trio"])
 
 @REAL_TIME
 async def test_a_peer_that_answers_nothing_is_dropped_without_a_close_frame() -> None:
-    async with running_hub(BRISK) as hub, await raw.upgraded(hub.port) as stream:
-        assert await raw.read_to_end(stream) == PING_FRAME
+    with structlog.testing.capture_logs() as logs:
+        async with running_hub(BRISK) as hub, await raw.upgraded(hub.port) as stream:
+            assert await raw.read_to_end(stream) == PING_FRAME
+    assert not [line for line in logs if line["log_level"] == "error"]
 
 
 @REAL_TIME
