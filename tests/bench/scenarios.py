@@ -29,9 +29,11 @@ class Rig:
     cores: Cores
     wishes: Wishes
 
-    def serving(self, peer: Peer, max_events: int | None = None) -> AbstractAsyncContextManager[Server]:
+    def serving(
+        self, peer: Peer, max_events: int | None = None, *, keepalive: bool = True
+    ) -> AbstractAsyncContextManager[Server]:
         """A fresh server of this peer, on the server's core."""
-        wishes = evolve(self.wishes, max_events=max_events)
+        wishes = evolve(self.wishes, max_events=max_events, keepalive=keepalive)
         return serving(peer, self.workshop, wishes, self.cores.server)
 
     def loading(
@@ -194,7 +196,8 @@ async def connect(rig: Rig, peer: Peer) -> Figures:
 async def slow(rig: Rig, peer: Peer) -> Figures:
     """One subscriber stops reading, and reads again.
 
-    Storage is full before it stops, so that the hub's growth afterwards is what the slow one costs.
+    Storage is full before it stops, so that the hub's growth afterwards is what the slow one costs. Keep-alive
+    is off: it would drop a client that is silent for so long, which would then resume on a new connection.
     """
     plan = rig.plan
     filling_s = plan.slow_retained / plan.slow_events_per_s
@@ -211,7 +214,7 @@ async def slow(rig: Rig, peer: Peer) -> Figures:
         "retained": plan.slow_retained,
     }
     async with (
-        rig.serving(peer, max_events=plan.slow_retained) as server,
+        rig.serving(peer, max_events=plan.slow_retained, keepalive=False) as server,
         rig.loading(server, phases, **options) as load,
     ):
         await load.step("connected")

@@ -27,11 +27,13 @@ websocket { listen: "127.0.0.1:-1", no_tls: true }
 class Wishes:
     """How adohub is to be configured; what is None keeps its default.
 
-    `websocket`: who reads the sockets. `max_events`: how many events storage keeps.
+    `websocket`: who reads the sockets. `max_events`: how many events storage keeps. `keepalive`: whether it
+    asks silent clients for a sign of life.
     """
 
     websocket: str | None = None
     max_events: int | None = None
+    keepalive: bool = True
 
 
 @frozen
@@ -58,7 +60,13 @@ def _adohub(workshop: Workshop, wishes: Wishes, fan_out: str = "shared") -> Sequ
     server |= {} if wishes.websocket is None else {"websocket": wishes.websocket}
     storage = {} if wishes.max_events is None else {"max_events": wishes.max_events}
     config = workshop.folder / "adohub.toml"
-    config.write_text(tomli_w.dumps({"server": server, "storage": storage, "logging": {"level": "warning"}}))
+    tables = {
+        "server": server,
+        "storage": storage,
+        "keepalive": {"enabled": wishes.keepalive},
+        "logging": {"level": "warning"},
+    }
+    config.write_text(tomli_w.dumps(tables))
     return [sys.executable, "-m", "adohub", "serve", "--config", config]
 
 
