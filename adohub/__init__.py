@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adohub.errors import AdohubError, Goodbye, PeerError, PluginError, StorageError
-from adohub.model import Draft, Event, Position, Principal, now, timestamp
+from adohub.model import Draft, Event, Position, Principal, from_fields, now, timestamp
 from adohub.plugin.contracts import (
     Action,
     Authenticator,
@@ -62,6 +62,7 @@ __all__ = [
     "Submission",
     "Topic",
     "__version__",
+    "from_fields",
     "hookimpl",
     "is_pattern",
     "now",

@@ -7,12 +7,15 @@ five fields takes twice as long to make as a tuple, and 25 times as long to comp
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple, cast
+from functools import partial
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import orjson
 from attrs import field, frozen
+
+T = TypeVar("T")
 
 Replay = Literal["none", "last", "all"]
 """What a fresh subscription gets first: nothing, the newest event per key, or all that is kept."""
@@ -36,6 +39,10 @@ def timestamp(moment: datetime) -> str:
     return f"{text[1:24]}Z" if moment.microsecond else f"{text[1:20]}.000Z"
 
 
+id_text: Callable[[tuple[str, int]], str] = "%s-%016x".__mod__
+"""A position as an event id: `str()` of it, without a call of a function in Python."""
+
+
 class Position(NamedTuple):
     """A place in the one order of events: the `offset`-th event of the storage's `epoch`.
 
@@ -48,7 +55,7 @@ class Position(NamedTuple):
     offset: int
 
     def __str__(self) -> str:
-        return "%s-%016x" % self  # noqa: UP031 - faster than the f-string, and needed several times per event
+        return id_text(self)
 
     @staticmethod
     def parse(event_id: str) -> Position | None:
@@ -92,6 +99,14 @@ class Event(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Event({self.id!r}, {self.topic!r}, key={self.key!r}, {len(self.body)} bytes)"
+
+
+def from_fields(cls: type[T]) -> Callable[[tuple[Any, ...]], T]:
+    """Makes the named tuple `cls` of all its fields in order, in half the time of a call with them.
+
+    A call runs a function in Python; this is for what is made for every single event.
+    """
+    return cast("Callable[[tuple[Any, ...]], T]", partial(tuple.__new__, cls))
 
 
 def texts(values: Iterable[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adohub.model import Draft, Event, Position, Principal, now, texts, timestamp
+from adohub.model import Draft, Event, Position, Principal, from_fields, now, texts, timestamp
 from tests.wire import strategies as some
 
 patiently = settings(deadline=None)
@@ -128,6 +128,12 @@ def test_payloads_are_kept_out_of_logs() -> None:
 def test_nouns_are_frozen(noun: object, attribute: str) -> None:
     with pytest.raises(AttributeError):  # attrs' FrozenInstanceError is one
         setattr(noun, attribute, None)
+
+
+def test_what_is_made_from_fields_is_what_a_call_makes() -> None:
+    fields = (EVENT.position, "a.b", "k", b"{}", "now")
+    made = from_fields(Event)(fields)
+    assert (made, type(made), made.topic) == (Event(*fields), Event, "a.b")
 
 
 def test_roles_are_a_list_of_texts_and_not_one_text() -> None:

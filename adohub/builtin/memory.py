@@ -34,6 +34,7 @@ from adohub import (
     Storage,
     StorageEngine,
     StorageSettings,
+    from_fields,
     hookimpl,
 )
 
@@ -49,6 +50,9 @@ TRIM_SLACK = 256
 _Author = tuple[str, str]
 _Record = tuple[int, str, str | None, bytes, str]
 """An event as it is kept: offset, topic, key, body, timestamp."""
+
+
+_position, _event, _receipt = from_fields(Position), from_fields(Event), from_fields(Receipt)
 
 
 class MemoryStorage:
@@ -96,7 +100,7 @@ class MemoryStorage:
         bucket.append(record)
         self._latest[place] = record
         self._latest.move_to_end(place)
-        receipt = Receipt(Position(self._epoch, offset), timestamp)
+        receipt = _receipt((_position((self._epoch, offset)), timestamp, False))
         if author is not None:
             self._repeats[author] = (moment, receipt)
         return receipt
@@ -191,7 +195,7 @@ class MemoryStorage:
 
     def _event(self, record: _Record) -> Event:
         offset, topic, key, body, timestamp = record
-        return Event(Position(self._epoch, offset), topic, key, body, timestamp)
+        return _event((_position((self._epoch, offset)), topic, key, body, timestamp))
 
     async def latest(self, selection: Selection) -> Sequence[Event]:
         await trio.lowlevel.checkpoint()

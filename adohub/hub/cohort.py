@@ -16,7 +16,7 @@ Invariants, for the laws of `hub/cursor` and `hub/pump`:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from attrs import evolve, field, frozen
 
@@ -87,6 +87,14 @@ Bodies = dict[View, bytes]
 """One event's `data_body` by view, filled on first use and shared by all cohorts."""
 
 
+class _Staged(NamedTuple):
+    """What one flush hands out: frames, how many messages they are, and whether the last one completes."""
+
+    frames: Sequence[bytes]
+    messages: int
+    completes: bool
+
+
 class Cohort:
     """The live subscribers of one interest."""
 
@@ -139,39 +147,49 @@ class Cohort:
 
         `before` is the head before this step.
         """
-        frames, self._frames = self._frames, []
-        messages, self._messages = self._messages, 0
-        completes, self._completed = self._completed, False
-        return self._slices(frames, messages, list(self.members), before, completes=completes)
+        return self._slices(self._taken(), list(self.members), before)
 
-    def _slices(
-        self,
-        frames: Sequence[bytes],
-        messages: int,
-        recipients: Sequence[Member],
-        before: Position,
-        *,
-        completes: bool,
-    ) -> Iterator[Slice]:
-        joined = b"".join(frames)
+    def flush_at_once(self, before: Position) -> Slice:
+        """The same as one slice, in this very step: for few members, to whom it comes cheaper."""
+        staged = self._taken()
+        joined, recipients = b"".join(staged.frames), list(self.members)
+        return (SEND_BYTES + len(joined)) * len(recipients), self._hand_out(
+            staged, joined, recipients, before
+        )
+
+    def _taken(self) -> _Staged:
+        staged = _Staged(self._frames, self._messages, self._completed)
+        self._frames, self._messages, self._completed = [], 0, False
+        return staged
+
+    def _slices(self, staged: _Staged, recipients: Sequence[Member], before: Position) -> Iterator[Slice]:
+        joined = b"".join(staged.frames)
         cost = SEND_BYTES + len(joined)
         length = max(1, SLICE_BYTES // cost)
-        members = self.members
         for start in range(0, len(recipients), length):
-            given = 0
-            for member in recipients[start : start + length]:
-                push = members.get(member)
-                if push is None:  # it has left meanwhile
-                    continue
-                if push(joined):
-                    given += messages
-                    if completes:
-                        del members[member]
-                        member.complete()
-                else:
+            addressed = recipients[start : start + length]
+            given = self._hand_out(staged, joined, addressed, before)
+            yield cost * len(addressed), given
+
+    def _hand_out(
+        self, staged: _Staged, joined: bytes, recipients: Sequence[Member], before: Position
+    ) -> int:
+        """Give `joined` to those of `recipients` that are members still; how many messages that made."""
+        members, completes = self.members, staged.completes
+        takers = 0
+        for member in recipients:
+            push = members.get(member)
+            if push is None:  # it has left meanwhile
+                continue
+            if push(joined):
+                takers += 1
+                if completes:
                     del members[member]
-                    member.fall_behind(before)
-            yield cost * min(length, len(recipients) - start), given
+                    member.complete()
+            else:
+                del members[member]
+                member.fall_behind(before)
+        return takers * staged.messages
 
     def _shows(self, event: Event) -> bool:
         """Whether the selection chooses `event`, whose key the route has matched already."""

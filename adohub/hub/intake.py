@@ -10,7 +10,7 @@ import attrs
 from attrs import frozen
 
 from adohub.errors import PeerError
-from adohub.model import Draft, now, timestamp
+from adohub.model import Draft, from_fields, now, timestamp
 from adohub.plugin.contracts import PublishRequest, Topic
 from adohub.structuring import StructureError, did_you_mean, wire
 from adohub.topics import is_topic
@@ -38,6 +38,9 @@ class _Form:
         type_ = self.topic.type
         is_instance = type_ is not None and isinstance(payload, type_)
         return self.write(payload if is_instance else self.structure(payload))
+
+
+_draft = from_fields(Draft)
 
 
 class Intake:
@@ -68,13 +71,15 @@ class Intake:
         except RecursionError as error:
             raise PeerError("BAD_REQUEST", "the payload is nested too deeply") from error
         moment = payload.get("timestamp") if form.is_dated else None
-        return Draft(
-            request.topic,
-            _key(form.topic, payload),
-            body,
-            moment or timestamp(now()),
-            author,
-            request.idempotency_key,
+        return _draft(
+            (
+                request.topic,
+                _key(form.topic, payload),
+                body,
+                moment or timestamp(now()),
+                author,
+                request.idempotency_key,
+            )
         )
 
     def _undeclared(self, topic: str) -> _Form:

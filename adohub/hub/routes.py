@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from adohub.hub.cohort import SLICE_BYTES, Bodies, Cohort, Interest, Member, Push
+from adohub.hub.cohort import SLICE_BYTES, Bodies, Cohort, Interest, Member, Push, Slice
 from adohub.model import Event, Position
 from adohub.topics import is_wild, matches
 
@@ -12,7 +12,7 @@ MAX_CACHED_TOPICS = 4096
 """For how many topics it is remembered which patterns match them."""
 
 FEW = 8
-"""How many cohorts share one place as a tuple, which is small; more are a dict, which is quick to change."""
+"""How many cohorts in one place are a tuple, which is small, and how many members are flushed at once."""
 
 _Bucket = tuple[Cohort, ...] | dict[Cohort, None]
 _ByKey = dict[str | None, _Bucket]
@@ -52,8 +52,20 @@ class Routes:
 
         The first step decides who gets what. `before` is the head before the batch.
         """
-        done = 0
-        for cohort, slices in [(cohort, cohort.flush(before)) for cohort in self._stage(batch)]:
+        done, flushes = 0, list[tuple[Cohort, Iterator[Slice]]]()
+        for cohort in self._stage(batch):
+            if done >= SLICE_BYTES or len(cohort.members) > FEW:
+                flushes.append((cohort, cohort.flush(before)))
+                continue
+            cost, given = cohort.flush_at_once(before)
+            done += cost
+            self.given += given
+            if not cohort.members:
+                self._remove(cohort)
+        if done >= SLICE_BYTES:
+            done = 0
+            yield
+        for cohort, slices in flushes:
             for cost, given in slices:
                 done += cost
                 self.given += given

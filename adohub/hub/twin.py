@@ -39,6 +39,11 @@ class SlowCohort(Cohort):
         completes, self._completed = self._completed, False
         return self._one_by_one(events, list(self.members), before, completes=completes)
 
+    def flush_at_once(self, before: Position) -> Slice:
+        """See `Cohort`."""
+        slices = list(self.flush(before))
+        return sum(cost for cost, _ in slices), sum(given for _, given in slices)
+
     def _one_by_one(
         self, events: Sequence[Event], recipients: Sequence[Member], before: Position, *, completes: bool
     ) -> Iterator[Slice]:

@@ -229,7 +229,8 @@ class Session:
             self._tasks.start(lambda: unfinished)
 
     def _reply(self, answer: bytes) -> None:
-        self._send(answer)
+        self._dispatch.metrics.messages_out += 1
+        self.outbox.send(text_frame(answer))
         self._calls -= 1
         if self._call_answered is not None:
             self._call_answered.set()
@@ -295,11 +296,8 @@ class Session:
     def _say(self, message: Outgoing) -> None:
         if isinstance(message, Failure):
             self._dispatch.metrics.errors += 1
-        self._send(encode(message))
-
-    def _send(self, content: bytes) -> None:
         self._dispatch.metrics.messages_out += 1
-        self.outbox.send(text_frame(content))
+        self.outbox.send(text_frame(encode(message)))
 
 
 class _Subscription:

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from adohub.errors import PeerError
+from adohub.model import from_fields
 from adohub.wire.messages import (
     ABSENT,
     Incoming,
@@ -35,6 +36,9 @@ _ID_TYPES = frozenset((int, float, str, NoneType))
 _BINARY_REFUSED = (
     "this connection speaks JSON in text frames; a binary frame cannot be read. Remove the client's encoder."
 )
+
+
+_tag, _request = from_fields(Tag), from_fields(Request)
 
 
 class Malformed(PeerError):
@@ -108,7 +112,7 @@ def _message(value: Any) -> Request | Stop:
     request_id = value.get("id", ABSENT)
     if request_id.__class__ not in _ID_TYPES:
         raise Malformed("Invalid request id")
-    tag = Tag(request_id, "jsonrpc" in value and _jsonrpc(value))
+    tag = _tag((request_id, "jsonrpc" in value and _jsonrpc(value)))
     method: Any = value.get("method")
     if method.__class__ is not str or method not in _KINDS:
         if method == "subscription.stop":
@@ -121,13 +125,8 @@ def _message(value: Any) -> Request | Stop:
     last_event_id = params.get("lastEventId", "")
     if path.__class__ is not str or last_event_id.__class__ is not str:
         raise Malformed("Invalid string")
-    return Request(
-        tag,
-        method,  # type: ignore[arg-type]
-        path,
-        params.get("input", ABSENT),
-        last_event_id if "lastEventId" in params else None,
-    )
+    resumes = "lastEventId" in params
+    return _request((tag, method, path, params.get("input", ABSENT), last_event_id if resumes else None))
 
 
 def _jsonrpc(fields: Mapping[str, Any]) -> bool:

@@ -196,8 +196,8 @@ async def connect(rig: Rig, peer: Peer) -> Figures:
 async def slow(rig: Rig, peer: Peer) -> Figures:
     """One subscriber stops reading, and reads again.
 
-    Storage is full before it stops, so that the hub's growth afterwards is what the slow one costs. Keep-alive
-    is off: it would drop a client that is silent for so long, which would then resume on a new connection.
+    Storage is full before it stops, so that the hub's growth afterwards is what the slow one costs.
+    Keep-alive is off: it would drop a client that is silent for so long.
     """
     plan = rig.plan
     filling_s = plan.slow_retained / plan.slow_events_per_s
