@@ -61,7 +61,7 @@ class Labelled:
 class Metrics:
     """All numbers of one hub. What others know already is asked of them when it is wanted.
 
-    `messages_out` counts replies, `deliveries` tells of what cohorts have handed out.
+    `messages_out` counts replies and replayed events, `deliveries` tells of what cohorts have handed out.
     """
 
     messages_in: int = 0

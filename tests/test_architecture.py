@@ -57,6 +57,7 @@ BLIND_CATCHES = {
     "adohub.net.tasks": "what runs for a connection, which then ends",
     "adohub.plugin.discovery": "the import of a plugin",
     "adohub.plugin.loader": "a hook",
+    "adohub.plugin.pending": "who waits for a result: a plugin's callback",
 }
 """Who may catch any `Exception`, and whose. Blind catches elsewhere must raise again."""
 

@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from enum import Enum, auto
 from typing import Protocol
 
+import trio
+
 from adohub.errors import Goodbye
 from adohub.hub.cohort import Interest, Push
 from adohub.hub.journal import Journal, Resumption
@@ -107,7 +109,7 @@ class Cursor:
     async def _begin(self, replay: Replay) -> None:
         latest = await self._journal.latest(self._interest.reading)
         if replay == "all":
-            self._position = min(self._journal.tail, self._journal.head)
+            self._position = self._journal.tail
         newest = self._not_replayed(latest)
         if replay != "none":
             await self._show(newest)
@@ -133,16 +135,19 @@ class Cursor:
 
     async def _replay(self) -> None:
         while self._state is _State.REPLAYING:
+            begun = self._position
             await self._subscriber.room()
             page = self._journal.recent(self._interest.reading, self._position)
             if page is None:
                 self._note_gap()
                 page = await self._journal.read(self._interest.reading, self._position, PAGE_EVENTS)
-            # No checkpoint from here to the join: the page ends at what is the head now.
-            if self._give(page.events):
+            if await self._give(page.events):
                 self._position = max(self._position, page.reached)
+            # No checkpoint from here to the join: the head is what it is now.
             if not self._is_over() and self._position == self._journal.head:
                 self._end() if self._ends_at_head else self._join()
+            elif self._position == begun:
+                await trio.lowlevel.checkpoint()
 
     def _note_gap(self) -> None:
         """Count it if what comes after the position is no longer all there, and go on with what is."""
@@ -158,14 +163,16 @@ class Cursor:
             await self._subscriber.room()
             begun = self._journal.head
             latest = await self._journal.latest(self._interest.reading)
-            given = self._give([event for event in latest if self._position < event.position <= begun])
+            given = await self._give([event for event in latest if self._position < event.position <= begun])
             if given:
                 self._position = begun
         await self._replay()
 
-    def _give(self, events: Sequence[Event]) -> bool:
-        """Push `events` and move the position over them, until there is no room (then False)."""
+    async def _give(self, events: Sequence[Event]) -> bool:
+        """Push `events`, as there is room, and move the position over them; False if that came to an end."""
         for last, frames, messages, completes in self._chunks(events):
+            if frames:
+                await self._subscriber.room()
             if self._is_over() or (frames and not self._subscriber.push(frames)):
                 return False
             self._journal.metrics.messages_out += messages

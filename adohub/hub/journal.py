@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Sequence
+from typing import NamedTuple
 
 import structlog
 import trio
@@ -19,7 +20,7 @@ from adohub.metrics import Metrics
 from adohub.model import Draft, Event, Position
 from adohub.plugin.contracts import Submission
 from adohub.plugin.pending import Pending
-from adohub.plugin.storage import Page, Storage
+from adohub.plugin.storage import Page, Receipt, Storage
 from adohub.topics import Selection
 
 INBOX_EVENTS = 65_536
@@ -30,6 +31,12 @@ INBOX_BYTES = 64 * 1024 * 1024
 
 BATCH_EVENTS = 1024
 """How many drafts go to storage as one batch; a single submission is not cut: it is all or none."""
+
+UNDELIVERED_EVENTS = 16_384
+"""How many events this hub may have appended and not delivered before storage is given no more for now."""
+
+UNDELIVERED_BYTES = 64 * 1024 * 1024
+"""How many bytes of payload those may have."""
 
 RECENT_EVENTS = 512
 """How many delivered events are remembered, so that a cursor's last steps to the head need no storage."""
@@ -53,6 +60,15 @@ class Resumption:
     seen: Position
 
 
+class _Underway(NamedTuple):
+    """A batch that storage holds and that is not delivered as far as `end`, its last event."""
+
+    end: Position
+    accepted_at: float
+    events: int
+    bytes_: int
+
+
 _Submitted = tuple[Sequence[Draft], int, Submission]
 """Drafts, how many bytes of payload they have, and who waits for them."""
 
@@ -70,8 +86,9 @@ class Journal:
     def __init__(self, storage: Storage, metrics: Metrics | None = None) -> None:
         self._storage = storage
         self.metrics = metrics or Metrics()
-        self._accepted: deque[tuple[Position, float]] = deque()
-        """The ends of batches that storage holds and that are not delivered, and when each was accepted."""
+        self._underway: deque[_Underway] = deque()
+        self._underway_events = self._underway_bytes = 0
+        self._accepted_at: float | None = None
         self.head: Position = storage.head()
         """The newest delivered event. Moves only in `advance`, in the step that delivers."""
         self._recent: deque[Sequence[Event]] = deque()
@@ -109,6 +126,8 @@ class Journal:
             self._arrival = trio.Event()
             self._appending = True
             while self._inbox:
+                while self._underway_events > UNDELIVERED_EVENTS or self._underway_bytes > UNDELIVERED_BYTES:
+                    await self._progress.wait()
                 await self._append(self._gathered())
             self._appending = False
             self._idle.set()
@@ -146,13 +165,23 @@ class Journal:
             _fail(submitted, StorageError(f"the storage engine is at fault: {type(error).__name__}"))
             return
         self.metrics.append.observe(trio.current_time() - began)
-        if receipts and not receipts[-1].repeated:
-            self._accepted.append((receipts[-1].position, began))
+        self._note_underway(drafts, receipts, began)
         start = 0
         for some, _, submission in submitted:
             stop = start + len(some)
             submission.succeed(receipts[start:stop])
             start = stop
+
+    def _note_underway(
+        self, drafts: Sequence[Draft], receipts: Sequence[Receipt], accepted_at: float
+    ) -> None:
+        """An engine may yield events before it has acknowledged them: those are not under way any more."""
+        end = max((receipt.position for receipt in receipts if not receipt.repeated), default=self.head)
+        if end.epoch == self.head.epoch and end > self.head:
+            size = sum([len(draft.body) for draft in drafts])
+            self._underway.append(_Underway(end, accepted_at, len(drafts), size))
+            self._underway_events += len(drafts)
+            self._underway_bytes += size
 
     # ── delivery ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,19 +202,28 @@ class Journal:
         for topic, number in Counter([event.topic for event in batch]).items():
             self.metrics.events.add(topic, number)
         self.head = batch[-1].position
+        self._pass_underway()
         self._progress.set()
         self._progress = trio.Event()
 
-    def accepted_at(self) -> float | None:
-        """When the oldest batch that the head has just passed was accepted here, on trio's clock.
+    def _pass_underway(self) -> None:
+        self._accepted_at = None
+        while self._underway and (
+            self._underway[0].end <= self.head or self._underway[0].end.epoch != self.head.epoch
+        ):
+            passed = self._underway.popleft()
+            self._underway_events -= passed.events
+            self._underway_bytes -= passed.bytes_
+            if self._accepted_at is None:
+                self._accepted_at = passed.accepted_at
 
-        None if no such batch was. Ask once after each `advance`.
+    @property
+    def accepted_at(self) -> float | None:
+        """When the oldest batch whose end the last `advance` has passed was accepted, on trio's clock.
+
+        None if it passed the end of none that was appended here.
         """
-        moment = None
-        while self._accepted and self._accepted[0][0] <= self.head:
-            accepted_at = self._accepted.popleft()[1]
-            moment = accepted_at if moment is None else moment
-        return moment
+        return self._accepted_at
 
     async def delivered(self, position: Position) -> None:
         """Wait until the head has reached `position`, which storage holds already."""
@@ -201,7 +239,7 @@ class Journal:
         gap: what is left is replayed from its beginning.
         """
         position = Position.parse(event_id)
-        tail, newest = self._storage.tail(), self._storage.head()
+        tail, newest = self.tail, self._storage.head()
         if position is None or position.epoch != newest.epoch or position > newest:
             return Resumption(tail, recovered=False, seen=Position(tail.epoch, 0))
         if position < tail:
@@ -215,8 +253,12 @@ class Journal:
 
     @property
     def tail(self) -> Position:
-        """The position just before the oldest event that can be read back."""
-        return self._storage.tail()
+        """The position just before the oldest event that can be read back, or that will be delivered.
+
+        Storage may let go of what the pump has in its hands: never is it beyond the head.
+        """
+        tail = self._storage.tail()
+        return min(tail, self.head) if tail.epoch == self.head.epoch else tail
 
     def recent(self, selection: Selection, after: Position) -> Page | None:
         """The chosen events from `after` to the head out of memory, or None if memory begins later."""

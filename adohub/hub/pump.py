@@ -59,7 +59,7 @@ async def _deliver(journal: Journal, routes: Routes) -> None:
             for part in _parts(await _settled(journal, batches, batch)):
                 before = journal.head
                 journal.advance(part)
-                accepted_at, given = journal.accepted_at(), routes.given
+                accepted_at, given = journal.accepted_at, routes.given
                 for _ in routes.deliver(part, before):
                     await trio.lowlevel.checkpoint()
                 if accepted_at is not None and routes.given > given:
@@ -80,7 +80,10 @@ async def _settled(
         known, quiet = newest, quiet + 1 if newest == known else 0
     settled = list(batch)
     while settled and len(settled) < PART_EVENTS and _is_before(settled[-1].position, known):
-        settled += await anext(batches, ())
+        more = await anext(batches, None)
+        if not more:  # the engine has stopped following, which the caller will meet next
+            break
+        settled += more
     return settled
 
 

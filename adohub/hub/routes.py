@@ -11,8 +11,11 @@ from adohub.topics import is_wild, matches
 MAX_CACHED_TOPICS = 4096
 """For how many topics it is remembered which patterns match them."""
 
-FEW = 8
-"""How many cohorts in one place are a tuple, which is small, and how many members are flushed at once."""
+FEW_COHORTS = 8
+"""How many cohorts in one place are a tuple, which is small; more are a dict, which is quick to change."""
+
+FEW_MEMBERS = 8
+"""How many members a cohort may have to be flushed at once, which comes cheaper than slices."""
 
 _Bucket = tuple[Cohort, ...] | dict[Cohort, None]
 _ByKey = dict[str | None, _Bucket]
@@ -54,7 +57,7 @@ class Routes:
         """
         done, flushes = 0, list[tuple[Cohort, Iterator[Slice]]]()
         for cohort in self._stage(batch):
-            if done >= SLICE_BYTES or len(cohort.members) > FEW:
+            if done >= SLICE_BYTES or len(cohort.members) > FEW_MEMBERS:
                 flushes.append((cohort, cohort.flush(before)))
                 continue
             cost, given = cohort.flush_at_once(before)
@@ -136,7 +139,7 @@ class Routes:
 
 def _with(bucket: _Bucket, cohort: Cohort) -> _Bucket:
     if isinstance(bucket, tuple):
-        if len(bucket) < FEW:
+        if len(bucket) < FEW_COHORTS:
             return (*bucket, cohort)
         bucket = dict.fromkeys(bucket)
     bucket[cohort] = None

@@ -120,7 +120,7 @@ class Gate:
             self._dispatch.metrics.errors += 1
             outbox.send(written(refused(refusal)))
         except (trio.TooSlowError, trio.BrokenResourceError):
-            pass
+            self._dispatch.metrics.errors += 1
         return None
 
     async def _admit(self, outbox: Outbox, peer: Peer) -> _Admitted | None:

@@ -17,12 +17,16 @@ from wsproto.utilities import ProtocolError
 from adohub.errors import Goodbye
 from adohub.net.head import plain_upgrade
 from adohub.net.outbox import Outbox
-from adohub.wire.frame import NO_STATUS, clipped_reason
+from adohub.wire.frame import NO_CLOSE, NO_STATUS, clipped_reason
 from adohub.wire.websocket import CLOSE_TOO_BIG
 
 
 class PeerGone(Exception):
-    """The WebSocket is over: closed by the peer, or its connection lost."""
+    """The WebSocket is over: closed by the peer, or its connection lost, `without_a_word`."""
+
+    def __init__(self, *, without_a_word: bool) -> None:
+        self.without_a_word = without_a_word
+        super().__init__()
 
 
 class Host(Protocol):
@@ -52,7 +56,7 @@ class TrioWebsocketHost:
         try:
             message = await self._websocket.get_message()
         except trio_websocket.ConnectionClosed as error:
-            raise PeerGone from error
+            raise PeerGone(without_a_word=error.reason is None or error.reason.code == NO_CLOSE) from error
         if isinstance(message, str) and self._is_too_long(message):
             raise Goodbye(CLOSE_TOO_BIG, f"messages may have {self._max_message_bytes} bytes")
         return (message,)

@@ -56,7 +56,7 @@ class NativeHost:
             try:
                 await self._more()
             except trio.ClosedResourceError as error:
-                raise PeerGone from error
+                raise PeerGone(without_a_word=False) from error  # we have closed it
             messages = self._read()
             if messages:
                 return messages
@@ -87,13 +87,16 @@ class NativeHost:
         """The messages that have come by now; notes what the next `receive` raises if this was the end."""
         try:
             data = self._outbox.received(READ_BYTES)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+        except trio.BrokenResourceError:
             data = b""
+        except trio.ClosedResourceError:
+            self._ending = PeerGone(without_a_word=False)
+            return []
         self._is_drained = data is None or len(data) < READ_BYTES
         if data is None:
             return []
         if not data:
-            self._ending = PeerGone()
+            self._ending = PeerGone(without_a_word=True)
             return []
         try:
             return self._taken(self._parser.receive(data))
@@ -111,5 +114,5 @@ class NativeHost:
                 self._outbox.send(pong_frame(item.payload))
             elif isinstance(item, CloseReceived):
                 self._last_words = close_frame(NO_STATUS if item.code is None else item.code)
-                self._ending = PeerGone()
+                self._ending = PeerGone(without_a_word=False)
         return messages

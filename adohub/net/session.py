@@ -113,7 +113,8 @@ class Session:
                     if self.outbox.is_crowded:
                         await self.outbox.room()
                     await self._take(await host.receive())
-        except PeerGone:
+        except PeerGone as gone:
+            self._dispatch.metrics.errors += gone.without_a_word
             return
         except Goodbye as goodbye:
             self._dispatch.metrics.errors += 1
@@ -159,6 +160,7 @@ class Session:
 
     def abandon(self) -> None:
         """End the connection without a word: the peer is not there to hear it."""
+        self._dispatch.metrics.errors += 1
         self.outbox.abort()
         self._scope.cancel()
 
@@ -189,6 +191,8 @@ class Session:
         self._dispatch.metrics.messages_in += len(frames)
         for frame in frames:
             for step in self.conversation.receive(frame):
+                if self._scope.cancel_called:  # what is acted upon now would be answered to nobody
+                    return
                 taken += 1
                 if taken % STEPS_AT_A_TIME == 0:
                     await trio.lowlevel.checkpoint()
@@ -223,8 +227,9 @@ class Session:
             self.conversation.accepted()
 
     def _call(self, request: Request) -> None:
+        caller = self._known()
         self._calls += 1
-        unfinished = self._dispatch.call(request, self._known(), self._reply)
+        unfinished = self._dispatch.call(request, caller, self._reply)
         if unfinished is not None:
             self._tasks.start(lambda: unfinished)
 

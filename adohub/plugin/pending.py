@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
+import structlog
 import trio
+
+_log = structlog.get_logger("adohub.pending")
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -73,7 +76,10 @@ class Pending(Generic[T]):
         self._is_done = True
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
-            callback()
+            try:
+                callback()
+            except Exception:  # noqa: BLE001 - a stranger's code, run by whoever has the result
+                _log.exception("what waited for a result has failed")
 
 
 class _Then(Pending[U], Generic[T, U]):

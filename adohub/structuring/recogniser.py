@@ -26,6 +26,9 @@ _MOST = sys.float_info.max
 """The bounds of a number that has none: JSON has no infinity, and no NaN."""
 
 _NUMBERS = {int: frozenset((int,)), float: frozenset((int, float))}
+_OWN_CODE = ("__attrs_pre_init__", "__attrs_post_init__", "__attrs_init__")
+"""What a class has that does more when it is made than take its attributes; the last: its own `__init__`."""
+
 _BOUND: type[Any] = type(validators.ge(0))
 _ALL: type[Any] = type(validators.and_())
 
@@ -54,7 +57,7 @@ class _Shape:
         attribute = member.attribute
         if attribute.converter is not None:
             raise _Unrecognisable
-        if attribute.type in _NUMBERS:
+        if attribute.type is int or attribute.type is float:
             low, high = _bounds(attribute.validator)
             self.numbers.append((member.key, _NUMBERS[attribute.type], low, high))
         elif attribute.validator is not None:
@@ -63,7 +66,7 @@ class _Shape:
             self.texts.append(member.key)
         elif attribute.type is datetime:
             self.moments.append(member.key)
-        elif get_origin(attribute.type) is Literal and all(isinstance(one, str) for one in member.tags):
+        elif get_origin(attribute.type) is Literal and all(one.__class__ is str for one in member.tags):
             self.texts.append(member.key)
             self.choices.append((member.key, frozenset(get_args(attribute.type))))
         else:
@@ -94,7 +97,13 @@ def recogniser(cls: type[Any], members: Sequence[Member]) -> Recogniser:
             shape.add(member)
     except _Unrecognisable:
         return _nothing
-    if hasattr(cls, "__attrs_post_init__") or len(members) != len(attrs.fields(cls)):
+    has_own_code = (
+        any(hasattr(cls, name) for name in _OWN_CODE)
+        or "__attrs_attrs__" not in vars(cls)
+        or any("__new__" in vars(one) for one in cls.__mro__[:-1])
+    )
+    keys = {member.key for member in members}
+    if has_own_code or len(keys) != len(attrs.fields(cls)):
         return _nothing
     return _by_shape(shape, len(members))
 

@@ -16,6 +16,9 @@ _MEDIUM = struct.Struct("!BBH")
 NO_STATUS = 1005
 """The close code that says that there was none; never on the wire (RFC 6455, section 7.4.1)."""
 
+NO_CLOSE = 1006
+"""The close code that says that there was no close frame; never on the wire either."""
+
 PING_FRAME = bytes((_PING, 0))
 """A protocol-level ping; every client answers it below the application."""
 

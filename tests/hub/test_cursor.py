@@ -258,6 +258,25 @@ async def test_all_joins_at_the_head_when_storage_has_let_go_of_what_was_not_del
         assert hub.routes.members == 1
 
 
+async def test_who_is_far_behind_comes_back_when_storage_has_let_go_of_what_was_not_delivered_yet() -> None:
+    hub = Hub(Ahead(SETTINGS))
+    async with trio.open_nursery() as nursery:
+        peer = Peer(nursery)
+        cursor = await begun(hub, peer, WILD, "none")
+        peer.full = True
+        await hub.publish(*(draft("t", "k") for _ in range(RECENT_EVENTS + 5)))
+        await hub.deliver_all()
+        await hub.publish(draft("t", "k"), draft("t", "k"))  # under way: storage's tail is beyond the head
+        peer.drain()
+        with trio.fail_after(5):
+            await trio.testing.wait_all_tasks_blocked()
+        assert hub.routes.members == 1
+        assert hub.journal.metrics.gaps == 1
+        await hub.deliver_all()
+        assert peer.ids[-1] == str(hub.storage.head())
+        cursor.leave()
+
+
 async def test_a_replay_ends_though_all_history_has_expired() -> None:
     moment = 0.0
     hub = Hub(MemoryStorage(StorageSettings(1000, 10, 60), clock=lambda: moment))

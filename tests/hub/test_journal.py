@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 import trio
 import trio.testing
+from attrs import evolve
 
 from adohub.builtin.memory import MemoryStorage
 from adohub.errors import PeerError, StorageError
@@ -295,6 +296,59 @@ async def test_memory_is_bounded_by_events_and_by_bytes(monkeypatch: pytest.Monk
     at_head = hub.journal.recent(EVERYTHING, hub.journal.head)
     assert at_head is not None
     assert list(at_head.events) == []
+
+
+async def test_storage_is_given_no_more_while_too_much_of_it_is_undelivered(
+    journal: Journal, storage: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "UNDELIVERED_EVENTS", 4)
+    await journal.submit([draft("t")] * 5)
+    waiting = journal.submit([draft("t")])
+    await trio.testing.wait_all_tasks_blocked()
+    assert storage.batches == [5]
+    page = await storage.read(EVERYTHING, journal.head, 100)
+    journal.advance(page.events)
+    assert len(await waiting) == 1
+    assert storage.batches == [5, 1]
+
+
+async def test_bytes_that_are_undelivered_are_bounded_too(
+    journal: Journal, storage: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "UNDELIVERED_BYTES", 1000)
+    await journal.submit([draft("t", text="x" * 2000)])
+    waiting = journal.submit([draft("t")])
+    await trio.testing.wait_all_tasks_blocked()
+    assert storage.batches == [1]
+    journal.advance((await storage.read(EVERYTHING, journal.head, 100)).events)
+    await waiting
+
+
+async def test_the_moment_of_acceptance_is_that_of_the_oldest_batch_whose_end_was_passed() -> None:
+    hub = Hub()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.journal.keep)
+        began = trio.current_time()
+        await hub.journal.submit([draft("t"), draft("t")])
+        await hub.journal.submit([draft("t")])
+        events = (await hub.storage.read(EVERYTHING, hub.journal.head, 100)).events
+        hub.journal.advance(events[:1])
+        moments = [hub.journal.accepted_at]
+        hub.journal.advance(events[1:])
+        moments.append(hub.journal.accepted_at)
+        nursery.cancel_scope.cancel()
+    assert moments[0] is None
+    assert moments[1] is not None
+    assert began <= moments[1] <= trio.current_time()
+
+
+async def test_the_tail_is_never_beyond_the_head() -> None:
+    """Storage lets go of events that the pump has in its hands."""
+    hub = Hub(MemoryStorage(evolve(SETTINGS, max_events=2)))
+    await hub.publish(*(draft("t") for _ in range(10)))
+    assert hub.storage.tail() > hub.journal.head
+    assert hub.journal.tail == hub.journal.head
+    assert hub.journal.locate(str(hub.journal.head)).recovered
 
 
 async def test_what_was_delivered_as_one_is_forgotten_as_one() -> None:

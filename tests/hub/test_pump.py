@@ -11,12 +11,13 @@ import trio.testing
 
 from adohub.builtin.memory import MemoryStorage
 from adohub.errors import StorageError
+from adohub.hub import pump as pumps
 from adohub.hub.cohort import Cohort
 from adohub.hub.journal import Journal
 from adohub.hub.pump import FOLLOW_AGAIN_S, pump
 from adohub.hub.routes import Routes
 from adohub.model import Event, Position
-from tests.hub.making import SETTINGS, Hub, Recorder, draft, interest
+from tests.hub.making import SETTINGS, Hub, Recorder, draft, interest, messages
 
 
 class Yielding(MemoryStorage):
@@ -77,6 +78,39 @@ async def test_what_is_appended_is_delivered_in_order() -> None:
     assert [one["result"]["id"] for one in recorder.heard] == ids
 
 
+async def test_what_arrives_while_the_turn_settles_is_delivered_with_it() -> None:
+    hub = Hub()
+    recorder = Recorder()
+    hub.routes.join(interest("**"), recorder, recorder.push)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pump, hub.journal, hub.routes)
+        await trio.testing.wait_all_tasks_blocked()
+        ids = await hub.publish(draft("t"))
+        ids += await hub.publish(draft("t"), draft("t"))
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert [one["result"]["id"] for one in recorder.heard] == ids
+    assert len(recorder.pushed) == 1
+
+
+async def test_large_batches_are_delivered_in_parts_by_number_and_by_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pumps, "PART_EVENTS", 3)
+    monkeypatch.setattr(pumps, "PART_BYTES", 1000)
+    hub = Hub()
+    recorder = Recorder()
+    hub.routes.join(interest("**"), recorder, recorder.push)
+    small, large = draft("t"), draft("t", text="x" * 900)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pump, hub.journal, hub.routes)
+        ids = await hub.publish(small, small, small, small, large, large, small)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert [one["result"]["id"] for one in recorder.heard] == ids
+    assert [len(messages(frames)) for frames in recorder.pushed] == [3, 2, 2]
+
+
 @pytest.fixture
 def virtual_time() -> trio.testing.MockClock:
     """A clock that moves on when everybody waits."""
@@ -89,6 +123,26 @@ class TestOnVirtualTime:
     @pytest.fixture
     def anyio_backend(self, virtual_time: trio.testing.MockClock) -> object:
         return "trio", {"clock": virtual_time}
+
+    async def test_an_engine_that_stops_although_it_has_more_is_followed_again(self) -> None:
+        """Its head is ahead of what it has yielded when its `follow` ends."""
+
+        class Brief(MemoryStorage):
+            async def follow(self, after: Position) -> AsyncGenerator[Sequence[Event], None]:
+                page = await self.read(interest("**").selection, after, 1)
+                if page.events:
+                    yield page.events
+
+        hub = Hub(Brief(SETTINGS))
+        recorder = Recorder()
+        hub.routes.join(interest("**"), recorder, recorder.push)
+        ids = await hub.publish(draft("t"), draft("t"), draft("t"))
+        with trio.fail_after(10 * FOLLOW_AGAIN_S):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(pump, hub.journal, hub.routes)
+                await hub.journal.delivered(hub.storage.head())
+                nursery.cancel_scope.cancel()
+        assert [one["result"]["id"] for one in recorder.heard] == ids
 
     async def test_storage_that_breaks_off_is_followed_again(self) -> None:
         source = MemoryStorage(SETTINGS)

@@ -32,7 +32,7 @@ MEMBERS = 3
 def _one_send_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cohort, "SLICE_BYTES", 1)
     monkeypatch.setattr(routes, "SLICE_BYTES", 1)
-    monkeypatch.setattr(routes, "FEW", 0)
+    monkeypatch.setattr(routes, "FEW_MEMBERS", 0)
 
 
 # ── cursors in every gap ─────────────────────────────────────────────────────────────────────────────────

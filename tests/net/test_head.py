@@ -35,6 +35,7 @@ UNREADABLE = {
     "no host": b"GET / HTTP/1.1\r\n\r\n",
     "a header without a name": b"GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n",
     "a target that is no URL": raw.head("//["),
+    "more blanks than text": raw.upgrade(X=" " * 300 + "\x7f"),
     "two lengths": raw.head("/", {"Host": "a", "Content-Length": "1, 2"}),
 }
 

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from adohub import Source
-from adohub.config import Config, Server, Storage
+from adohub.config import Config, Keepalive, Server, Storage
 from adohub.hub import supervisor
 from adohub.plugin.contracts import Publish
 from adohub.plugin.registry import Contribution
@@ -117,3 +117,37 @@ async def test_a_source_that_is_run_again_is_counted(monkeypatch: pytest.MonkeyP
     ) as hub:
         await until(lambda: len(runs) == 3)
         assert (await scraped(hub.port))["ado_source_restarts_total", "x"] == 2
+
+
+async def test_connections_that_end_without_a_word_are_errors() -> None:
+    """One that says nothing, one that is reset in the middle of a frame, and one that keep-alive gives up."""
+    hasty = Config(
+        server=Server(port=0, handshake_timeout_ms=100), keepalive=Keepalive(ping_ms=200, pong_wait_ms=100)
+    )
+    async with running_hub(hasty) as hub:
+
+        async def errors() -> float:
+            return (await scraped(hub.port))["ado_ws_errors_total", ""]
+
+        async def counted(number: int) -> None:
+            while await errors() < number:  # noqa: ASYNC110 - nothing tells of it
+                await trio.sleep(0.01)
+            assert await errors() == number
+
+        async with await raw.connected(hub.port) as silent:
+            assert await raw.read_to_end(silent) == b""
+        await counted(1)
+        torn = await raw.upgraded(hub.port)
+        await torn.send_all(raw.frame(raw.TEXT, b"half of it")[:5])
+        raw.reset(torn)
+        await counted(2)
+        async with await raw.upgraded(hub.port) as dead:
+            await raw.read_to_end(dead)
+        await counted(3)
+
+
+async def test_a_goodbye_is_no_error() -> None:
+    async with running_hub() as hub:
+        async with open_peer(hub.url) as peer:
+            await peer.is_served()
+        assert (await scraped(hub.port))["ado_ws_errors_total", ""] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import structlog.testing
 import trio
 import trio.testing
 
@@ -60,6 +61,20 @@ async def test_a_failure_is_raised_for_whoever_asks() -> None:
             one.result()
         with pytest.raises(StorageError, match=r"^disk full$"):
             await one
+
+
+def test_a_callback_that_raises_is_logged_and_the_next_is_called() -> None:
+    result, heard = pending(), list[str]()
+
+    def crash() -> None:
+        raise LookupError("lost")
+
+    result.when_done(crash)
+    result.when_done(lambda: heard.append("next"))
+    with structlog.testing.capture_logs() as logs:
+        result.succeed(1)
+    assert heard == ["next"]
+    assert [line["log_level"] for line in logs] == ["error"]
 
 
 def test_a_result_is_there_once_and_not_before() -> None:

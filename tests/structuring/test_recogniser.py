@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Annotated, Any, Literal
 
 import pytest
 from attrs import define, field, frozen, validators
@@ -116,6 +117,58 @@ class Strict:
             raise ValueError("nobody is not a name")
 
 
+@define
+class Plain:
+    """Has nothing of its own."""
+
+    name: str
+
+
+@define(init=False)
+class Handmade:
+    """Makes itself."""
+
+    name: str
+
+    def __init__(self, name: str) -> None:
+        self.__attrs_init__(name.upper())
+
+
+class Undecorated(Plain):
+    """Inherits from an attrs class and is none."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name.upper())
+
+
+@frozen
+class Twofold:
+    """Has two attributes of one name on the wire."""
+
+    type: str
+    type_: str
+
+
+class Mood(StrEnum):
+    """Texts that are more than texts."""
+
+    GOOD = "good"
+
+
+@frozen
+class Moody:
+    """Is fond of enums."""
+
+    mood: Literal[Mood.GOOD]
+
+
+@frozen
+class Annotations:
+    """Has a type that no dict could hold."""
+
+    size: Annotated[int, ["a list cannot be hashed"]]
+
+
 @frozen
 class Validated:
     """Has a validator that only its own code understands."""
@@ -135,6 +188,11 @@ class Exclusive:
     [
         (Strict, {"name": "nobody"}),
         (Strict, {"name": "somebody"}),
+        (Handmade, {"name": "x"}),
+        (Undecorated, {"name": "x"}),
+        (Twofold, {"type": "x", "more": "y"}),
+        (Moody, {"mood": "good"}),
+        (Annotations, {"size": 5}),
         (Validated, {"name": "x"}),
         (Exclusive, {"size": 0}),
         (Span, {"first": 5, "last": 1, "label": " x "}),
