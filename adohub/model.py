@@ -39,8 +39,7 @@ def timestamp(moment: datetime) -> str:
     return f"{text[1:24]}Z" if moment.microsecond else f"{text[1:20]}.000Z"
 
 
-id_text: Callable[[tuple[str, int]], str] = "%s-%016x".__mod__
-"""A position as an event id: `str()` of it, without a call of a function in Python."""
+_id_text = "%s-%016x".__mod__
 
 
 class Position(NamedTuple):
@@ -55,7 +54,7 @@ class Position(NamedTuple):
     offset: int
 
     def __str__(self) -> str:
-        return id_text(self)
+        return _id_text(self)
 
     @staticmethod
     def parse(event_id: str) -> Position | None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from adohub.model import Event, id_text
+from adohub.model import Event
 from adohub.wire.codes import CODES
 from adohub.wire.messages import Data, Failure, Outgoing, Ping, Pong, Reconnect, Started, Stopped, Tag
 
@@ -97,7 +97,7 @@ def data_prefix(tag: Tag) -> bytes:
 
 def data_body(event: Event, view: View) -> bytes:
     """Everything from the payload on in a data message for `event`; `data_prefix` goes before it."""
-    event_id = json_bytes(id_text(event.position))
+    event_id = json_bytes(str(event.position))
     shown = whole_event(event) if view.whole else event.body
     if view.tracked:
         shown = b'{"id":' + event_id + b',"data":' + shown + b"}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adohub.hub.cohort import Cohort, Interest
@@ -14,6 +14,9 @@ from adohub.wire.encode import View, data_body, data_prefix
 from adohub.wire.frame import text_frame
 from adohub.wire.messages import RequestId, Tag
 from tests.hub.making import Recorder, at, at_once, event, interest
+
+patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no fault."""
 
 EVERY_KIND_OF_ID: list[RequestId] = [0, 1, -7, 2**53, 1.5, "", "1", "a-b", 'ä"\\\n', "\U0001f600"]
 BORDERS = [0, 1, 124, 125, 126, 127, 65_534, 65_535, 65_536, 65_537]
@@ -56,6 +59,7 @@ def handed_out(cohort: Cohort, events: list[Event], members: int = 1) -> list[tu
     return [(b"".join(recorder.pushed), recorder.completions) for recorder in recorders]
 
 
+@patiently
 @given(interests, happenings)
 def test_both_give_the_same_bytes(
     wanted: Interest, happened: list[tuple[str, str | None, dict[str, str]]]
@@ -85,6 +89,7 @@ def test_both_give_the_same_bytes_where_frame_headers_change(id_: RequestId, len
         assert len(fast) == length + (2 if length < 126 else 4 if length < 65_536 else 10)
 
 
+@patiently
 @given(views, st.builds(Tag, st.sampled_from(EVERY_KIND_OF_ID), st.booleans()), st.text())
 def test_the_halves_of_a_message_are_the_whole(view: View, tag: Tag, text: str) -> None:
     """What a cursor replays is made of the same halves."""

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 import structlog.testing
 import trio
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adohub.config import Config, Server
@@ -152,7 +152,7 @@ heads = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(heads | spoilt_heads(), st.binary(max_size=5))
 def test_a_plain_head_is_what_h11_makes_of_it(bytes_: bytes, rest: bytes) -> None:
     plain = plain_head(bytes_ + rest)

@@ -8,13 +8,16 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from attrs import define, field, frozen, validators
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from adohub.builtin.agents import AgentOutputEvent
 from adohub.builtin.tasks import TaskProgressEvent
 from adohub.structuring import StructureError, wire
 from tests.structuring.shapes import JSON, Span, Tree
+
+patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no fault."""
 
 
 @frozen
@@ -72,6 +75,7 @@ def test_what_a_client_writes_is_recognised() -> None:
     assert recognises(dict(reversed(GOOD.items())))
 
 
+@patiently
 @given(
     st.dictionaries(st.sampled_from([*GOOD, "more"]), scalars | JSON, max_size=4),
     st.sets(st.sampled_from([*GOOD])),
