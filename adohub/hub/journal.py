@@ -165,22 +165,19 @@ class Journal:
             _fail(submitted, StorageError(f"the storage engine is at fault: {type(error).__name__}"))
             return
         self.metrics.append.observe(trio.current_time() - began)
-        self._note_underway(drafts, receipts, began)
+        self._note_underway(receipts, sum([size for _, size, _ in submitted]), began)
         start = 0
         for some, _, submission in submitted:
             stop = start + len(some)
             submission.succeed(receipts[start:stop])
             start = stop
 
-    def _note_underway(
-        self, drafts: Sequence[Draft], receipts: Sequence[Receipt], accepted_at: float
-    ) -> None:
+    def _note_underway(self, receipts: Sequence[Receipt], size: int, accepted_at: float) -> None:
         """An engine may yield events before it has acknowledged them: those are not under way any more."""
         end = max((receipt.position for receipt in receipts if not receipt.repeated), default=self.head)
         if end.epoch == self.head.epoch and end > self.head:
-            size = sum([len(draft.body) for draft in drafts])
-            self._underway.append(_Underway(end, accepted_at, len(drafts), size))
-            self._underway_events += len(drafts)
+            self._underway.append(_Underway(end, accepted_at, len(receipts), size))
+            self._underway_events += len(receipts)
             self._underway_bytes += size
 
     # ── delivery ─────────────────────────────────────────────────────────────────────────────────────
