@@ -15,7 +15,7 @@ from adohub.net.listener import UNSENT_BYTES
 from adohub.net.outbox import REPLAY_BYTES, Outbox
 from adohub.plugin.registry import Contribution
 from tests.net import raw
-from tests.running import Peer, dial, gates_made, open_peer, progress, request, running_hub, until
+from tests.running import Peer, completed, dial, gates_made, open_peer, progress, request, running_hub, until
 
 OUTBOX_BYTES = 64 * 1024
 EVENT_BYTES = 10_000
@@ -176,3 +176,21 @@ async def test_on_slow_disconnect_closes_with_1013_and_the_peer_resumes_where_it
             assert started == {"type": "started", "recovered": True}
             rest = await back.hear_all(EVENTS - len(heard))
             assert [message["result"]["id"] for message in rest] == ids[len(heard) :]
+
+
+async def test_a_hub_that_shares_no_frames_gives_its_peers_the_same() -> None:
+    """`fan_out = "single"` puts the slow twin to work; what peers read does not tell."""
+    heard = []
+    for fan_out in ("shared", "single"):
+        server = Server(port=0, fan_out=fan_out)
+        async with running_hub(Config(server=server)) as hub, open_peer(hub.url) as publisher:
+            async with open_peer(hub.url) as one, open_peer(hub.url) as other:
+                for peer in (one, other):
+                    await peer.subscribe(1, "stream.onTaskProgress", {"taskId": "t"})
+                ids, _ = await publish(publisher, 30)
+                await publisher.publish("task.completed", completed("t"))
+                said = [await peer.hear_all(31) for peer in (one, other)]
+        assert said[0] == said[1]
+        assert [message["result"].get("id") for message in said[0]] == [*ids, None]
+        heard.append([message["result"]["type"] for message in said[0]])
+    assert heard[0] == heard[1] == ["data"] * 30 + ["stopped"]
