@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from adohub.errors import AdohubError, Goodbye, PeerError, PluginError, StorageError
-from adohub.model import Draft, Event, Position, Principal, from_fields, now, timestamp
+from adohub.model import EXISTS, Draft, Event, Position, Principal, from_fields, now, timestamp
 from adohub.plugin.contracts import (
     Action,
     Authenticator,
     Authorizer,
     Call,
+    Change,
     Channel,
     Credentials,
     Hub,
@@ -24,22 +25,25 @@ from adohub.plugin.contracts import (
     Topic,
 )
 from adohub.plugin.hookspecs import hookimpl
-from adohub.plugin.storage import Page, Receipt, Storage, StorageEngine, StorageSettings
+from adohub.plugin.storage import Newest, Page, Receipt, Rejection, Storage, StorageEngine, StorageSettings
 from adohub.topics import Selection, is_pattern
 from adohub.version import __version__
 
 __all__ = [
+    "EXISTS",
     "Action",
     "AdohubError",
     "Authenticator",
     "Authorizer",
     "Call",
+    "Change",
     "Channel",
     "Credentials",
     "Draft",
     "Event",
     "Goodbye",
     "Hub",
+    "Newest",
     "Page",
     "PeerError",
     "Pending",
@@ -50,6 +54,7 @@ __all__ = [
     "Publish",
     "PublishRequest",
     "Receipt",
+    "Rejection",
     "Route",
     "RouteRequest",
     "RouteResponse",

@@ -41,6 +41,9 @@ def timestamp(moment: datetime) -> str:
 
 _id_text = "%s-%016x".__mod__
 
+PARTIAL = "-part"
+"""Behind the id of what a snapshot shows: whoever resumes there has not seen all of the snapshot."""
+
 
 class Position(NamedTuple):
     """A place in the one order of events: the `offset`-th event of the storage's `epoch`.
@@ -63,8 +66,17 @@ class Position(NamedTuple):
         return Position(match[1], int(match[2], 16)) if match else None
 
 
+EXISTS = -1
+"""What `Draft.if_revision` says when the key must be there, whatever its revision."""
+
+
 class Draft(NamedTuple):
-    """A valid event that storage does not hold yet. `body` is the payload's JSON, in wire form."""
+    """A valid event that storage does not hold yet. `body` is the payload's JSON, in wire form.
+
+    `ends` names topics of which nothing more is to come for this key, the draft's own perhaps among them:
+    what they have of it goes from the newest after a while. `if_revision` makes it conditional: it is kept
+    only if the newest event of its (topic, key) has this offset, 0 standing for none or an ended one.
+    """
 
     topic: str
     key: str | None
@@ -72,6 +84,8 @@ class Draft(NamedTuple):
     timestamp: str
     author: str = ""
     idempotency_key: str | None = None
+    ends: tuple[str, ...] = ()
+    if_revision: int | None = None
 
     def __repr__(self) -> str:
         return f"Draft({self.topic!r}, key={self.key!r}, {len(self.body)} bytes)"

@@ -73,15 +73,18 @@ def _pairs(values: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
 class Selection:
     """Which events a subscription or a history query is about; equal selections choose the same events.
 
-    `topics` are patterns, any of which may match. `key` None means every key. `where` are further payload
-    fields, by wire name, that must equal these texts. `visible` are the patterns of what the asker may
-    see at all; None means everything.
+    `topics` are patterns, any of which may match. `key` None means every key, of which `prefix` leaves those
+    that begin with it. `where` are further payload fields, by wire name, that must equal these texts.
+    `visible` are the patterns of what the asker may see at all; None means everything. `permits(topic, key)`
+    has a say about each event besides; it is hashable, and equal to what decides alike.
     """
 
     topics: Sequence[str] = field(converter=_distinct)
     key: str | None = None
     where: Sequence[tuple[str, str]] = field(default=(), converter=_pairs)
     visible: Sequence[str] | None = field(default=None, converter=optional(texts))
+    prefix: str | None = None
+    permits: Callable[[str, str | None], bool] | None = None
 
     @property
     def is_exact(self) -> bool:
@@ -94,13 +97,22 @@ class Selection:
             self.visible is None or any(matches(pattern, topic) for pattern in self.visible)
         )
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether topic and key say it all, so that `admits` has nothing left to look at."""
+        return not self.where and self.prefix is None and self.permits is None
+
     def admits(self, event: Event) -> bool:
-        """Whether an event of a covered topic and of the right key is chosen: the `where` part."""
+        """Whether an event of a covered topic and of the right `key` is chosen."""
+        if self.prefix is not None and not (event.key or "").startswith(self.prefix):
+            return False
+        if self.permits is not None and not self.permits(event.topic, event.key):
+            return False
         if not self.where:
             return True
         payload = event.payload
         return all(payload.get(name) == value for name, value in self.where)
 
     def chooses(self, event: Event) -> bool:
-        """Whether `event` is chosen: topic, key and `where`."""
+        """Whether `event` is chosen."""
         return (self.key is None or self.key == event.key) and self.covers(event.topic) and self.admits(event)

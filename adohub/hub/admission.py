@@ -15,7 +15,7 @@ from adohub.model import OnSlow, Principal, Replay
 from adohub.plugin.contracts import Channel
 from adohub.structuring import StructureError, Structurer, wire
 from adohub.topics import Selection
-from adohub.wire.encode import View
+from adohub.wire.encode import View, json_bytes
 from adohub.wire.messages import ABSENT, Request
 
 
@@ -62,13 +62,13 @@ class Entrance:
         """What `request` subscribes to. Raises PeerError: BAD_REQUEST naming each field, FORBIDDEN."""
         shared, own = self._structured({} if request.input in (ABSENT, None) else request.input)
         selection = self._select(own)
-        visible = policy.visible(principal, selection.topics)
         channel = self.channel
         interest = Interest(
-            selection if visible is None else attrs.evolve(selection, visible=visible),
-            View(whole=channel.whole, tracked=self.tracked),
+            policy.narrowed(principal, selection),
+            View(whole=channel.whole, tracked=self.tracked, revised=channel.revised),
             channel.completes_on,
             request.tag,
+            None if channel.synced is None else json_bytes(channel.synced),
         )
         last_event_id = request.last_event_id if request.last_event_id is not None else shared.last_event_id
         return Admission(interest, shared.replay or channel.replay, last_event_id, channel.on_slow, channel)

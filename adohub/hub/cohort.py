@@ -40,13 +40,15 @@ SEND_BYTES = 16 * 1024
 class Interest:
     """All that makes two subscriptions' bytes equal: what is chosen, how it is shown, under which tag.
 
-    `completes_on`: an event of this topic and of the selection's key ends the subscription.
+    `completes_on`: an event of this topic and of the selection's key ends the subscription. `synced`: it
+    begins with a snapshot of what is newest, and then this payload, as JSON.
     """
 
     selection: Selection
     view: View
     completes_on: str | None
     tag: Tag
+    synced: bytes | None = None
     reading: Selection = field(init=False, eq=False)
     """What must be read to serve it: the chosen events and the completing ones."""
 
@@ -56,9 +58,26 @@ class Interest:
         if end is None:
             return selection if not selection.where else evolve(selection, where=())
         visible = selection.visible
-        return Selection(
-            (*selection.topics, end), key=selection.key, visible=None if visible is None else (*visible, end)
+        return evolve(
+            selection,
+            topics=(*selection.topics, end),
+            where=(),
+            visible=None if visible is None else (*visible, end),
         )
+
+    @property
+    def shows_all(self) -> bool:
+        """Whether all that is read for it is shown."""
+        return self.completes_on is None and not self.selection.where
+
+    @property
+    def newest(self) -> Sequence[Selection]:
+        """What to ask for the newest of it: `where` must not be left out, an older one may be chosen."""
+        if not self.selection.where:
+            return (self.reading,)
+        if self.completes_on is None:
+            return (self.selection,)
+        return (self.selection, evolve(self.reading, topics=(self.completes_on,)))
 
     def completed_by(self, event: Event) -> bool:
         """Whether `event` ends it."""
@@ -101,6 +120,7 @@ class Cohort:
     __slots__ = (
         "_completed",
         "_frames",
+        "_is_plain",
         "_last",
         "_messages",
         "_prefix",
@@ -115,6 +135,7 @@ class Cohort:
         self.members: dict[Member, Push] = {}
         self._prefix = data_prefix(interest.tag)
         self._view = interest.view
+        self._is_plain = interest.selection.is_plain
         self._frames: list[bytes] = []
         self._messages = 0
         self._last: Position | None = None
@@ -198,5 +219,4 @@ class Cohort:
             if len(self._shown_topics) >= MAX_REMEMBERED_TOPICS:
                 self._shown_topics.clear()
             shown = self._shown_topics[event.topic] = self.interest.selection.covers(event.topic)
-        selection = self.interest.selection
-        return shown and (not selection.where or selection.admits(event))
+        return shown and (self._is_plain or self.interest.selection.admits(event))

@@ -10,7 +10,7 @@ cursor that joins there has been given every event before it, and its cohort giv
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from enum import Enum, auto
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from adohub.hub.cohort import Interest, Push
 from adohub.hub.journal import Journal, Resumption
 from adohub.hub.routes import Routes
 from adohub.model import Event, OnSlow, Position, Replay
-from adohub.wire.encode import data_body, data_prefix, encode
+from adohub.wire.encode import View, data_body, data_prefix, encode
 from adohub.wire.frame import text_frame
 from adohub.wire.messages import Stopped
 
@@ -30,6 +30,9 @@ PAGE_EVENTS = 256
 
 CHUNK_BYTES = 32 * 1024
 """How much of a replay is handed to a socket at a time."""
+
+ENVELOPE_BYTES = 100
+"""By how much a message is longer than its payload, about."""
 
 CLOSE_TRY_AGAIN = 1013
 
@@ -73,6 +76,7 @@ class Cursor:
         "_interest",
         "_journal",
         "_on_slow",
+        "_owes_synced",
         "_position",
         "_routes",
         "_state",
@@ -89,6 +93,7 @@ class Cursor:
         self._on_slow: OnSlow = on_slow
         self._position = journal.head
         self._ends_at_head = False
+        self._owes_synced = False
         self._state = _State.REPLAYING
 
     # ── beginning ────────────────────────────────────────────────────────────────────────────────────
@@ -96,7 +101,9 @@ class Cursor:
     def begin(self, replay: Replay) -> None:
         """A fresh subscription: joins at once if there is nothing to look up first."""
         self._position = self._journal.head
-        if replay == "none" and self._interest.completes_on is None:
+        if self._interest.synced is not None:
+            self._subscriber.start(lambda: self._begin_with_snapshot(None))
+        elif replay == "none" and self._interest.completes_on is None:
             self._join()
         else:
             self._subscriber.start(lambda: self._begin(replay))
@@ -104,22 +111,29 @@ class Cursor:
     def resume(self, resumption: Resumption) -> None:
         """A returning subscription: goes on where `resumption` says."""
         self._position = resumption.position
-        self._subscriber.start(lambda: self._resume(resumption.seen))
+        if self._interest.synced is None:
+            self._subscriber.start(lambda: self._resume(resumption.seen))
+        elif resumption.recovered:
+            self._owes_synced = resumption.partial
+            self._subscriber.start(self._replay)
+        else:
+            self._subscriber.start(lambda: self._begin_with_snapshot(resumption.seen))
 
     async def _begin(self, replay: Replay) -> None:
-        latest = await self._journal.latest(self._interest.reading)
+        latest = await self._journal.latest(self._interest.newest)
         if replay == "all":
             self._position = self._journal.tail
         newest = self._not_replayed(latest)
         if replay != "none":
-            await self._show(newest)
+            await self._show(self._chosen(newest), self._interest.view)
         await self._replay()
 
     async def _resume(self, seen: Position) -> None:
         await self._journal.delivered(self._position)
         if seen < self._position or self._interest.completes_on is not None:
-            newest = self._not_replayed(await self._journal.latest(self._interest.reading))
-            await self._show([event for event in newest if event.position > seen])
+            newest = self._not_replayed(await self._journal.latest(self._interest.newest))
+            missed = [event for event in newest if event.position > seen]
+            await self._show(self._chosen(missed), self._interest.view)
         await self._replay()
 
     def _not_replayed(self, latest: Sequence[Event]) -> Sequence[Event]:
@@ -131,6 +145,33 @@ class Cursor:
         self._ends_at_head = any(map(self._interest.completed_by, newest))
         return newest
 
+    async def _begin_with_snapshot(self, seen: Position | None) -> None:
+        await self._snapshot(seen)
+        await self._replay()
+
+    async def _snapshot(self, seen: Position | None) -> None:
+        """Show what is newest of every key, and then that this was all of it.
+
+        What has ended is shown to whoever may know it from before, having `seen` what was up to there.
+        """
+        newest = await self._journal.snapshot(self._interest.reading)
+        self._position = newest.position
+        shown = [
+            event
+            for event in newest.events
+            if event.position not in newest.ended or (seen is not None and event.position > seen)
+        ]
+        await self._show(shown, self._interest.view._replace(partial=True))
+        await self._sync()
+
+    async def _sync(self) -> None:
+        """Say that there is no more to the snapshot: what follows are changes."""
+        self._owes_synced = False
+        if self._interest.synced is not None:
+            await self._show(
+                [Event(self._position, "", None, self._interest.synced, "")], self._interest.view
+            )
+
     # ── replaying ────────────────────────────────────────────────────────────────────────────────────
 
     async def _replay(self) -> None:
@@ -139,22 +180,29 @@ class Cursor:
             await self._subscriber.room()
             page = self._journal.recent(self._interest.reading, self._position)
             if page is None:
-                self._note_gap()
+                if self._has_gap() and self._interest.synced is not None:
+                    await self._snapshot(begun)
+                    continue
                 page = await self._journal.read(self._interest.reading, self._position, PAGE_EVENTS)
             if await self._give(page.events):
                 self._position = max(self._position, page.reached)
             # No checkpoint from here to the join: the head is what it is now.
-            if not self._is_over() and self._position == self._journal.head:
+            if self._is_over() or self._position != self._journal.head:
+                if self._position == begun:
+                    await trio.lowlevel.checkpoint()
+            elif self._owes_synced:
+                await self._sync()
+            else:
                 self._end() if self._ends_at_head else self._join()
-            elif self._position == begun:
-                await trio.lowlevel.checkpoint()
 
-    def _note_gap(self) -> None:
-        """Count it if what comes after the position is no longer all there, and go on with what is."""
+    def _has_gap(self) -> bool:
+        """Whether what comes after the position is no longer all there: counted, and gone on with what is."""
         tail = self._journal.tail
-        if self._position.epoch == tail.epoch and self._position < tail:
-            self._journal.metrics.gaps += 1
-            self._position = tail
+        if self._position.epoch != tail.epoch or self._position >= tail:
+            return False
+        self._journal.metrics.gaps += 1
+        self._position = tail
+        return True
 
     async def _skip_to_latest(self) -> None:
         """Give only the newest event per topic and key of what was missed, then replay the little since."""
@@ -162,7 +210,7 @@ class Cursor:
         while not given and not self._is_over():
             await self._subscriber.room()
             begun = self._journal.head
-            latest = await self._journal.latest(self._interest.reading)
+            latest = await self._journal.latest(self._interest.newest)
             given = await self._give([event for event in latest if self._position < event.position <= begun])
             if given:
                 self._position = begun
@@ -170,7 +218,8 @@ class Cursor:
 
     async def _give(self, events: Sequence[Event]) -> bool:
         """Push `events`, as there is room, and move the position over them; False if that came to an end."""
-        for last, frames, messages, completes in self._chunks(events):
+        for piece in _pieces(events):
+            frames, messages, last, completes = self._framed(piece)
             if frames:
                 await self._subscriber.room()
             if self._is_over() or (frames and not self._subscriber.push(frames)):
@@ -181,33 +230,34 @@ class Cursor:
                 self._over()
         return True
 
-    async def _show(self, events: Sequence[Event]) -> None:
-        """Push the shown ones of `events`, which all lie before the position, however long it takes."""
-        shown = [event for event in events if self._interest.selection.chooses(event)]
-        for _, frames, messages, _ in self._chunks(shown, completing=False):
+    def _framed(self, events: Sequence[Event]) -> tuple[bytes, int, Position, bool]:
+        """`events` as far as the one that completes: frames, how many, the last position, whether it does."""
+        interest = self._interest
+        end = None
+        if interest.completes_on is not None:
+            end = next((at for at, event in enumerate(events) if interest.completed_by(event)), None)
+            events = events if end is None else events[: end + 1]
+        shown = events if interest.shows_all else self._chosen(events)
+        frames, last = self._frames(shown, interest.view), events[-1].position
+        if end is None:
+            return frames, len(shown), last, False
+        return frames + self._stopped(), len(shown) + 1, last, True
+
+    def _frames(self, events: Sequence[Event], view: View) -> bytes:
+        prefix = data_prefix(self._interest.tag)
+        return b"".join([text_frame(prefix + data_body(event, view)) for event in events])
+
+    def _chosen(self, events: Iterable[Event]) -> Sequence[Event]:
+        """Those of `events` that are to be shown, and not only known."""
+        return [event for event in events if self._interest.selection.chooses(event)]
+
+    async def _show(self, events: Sequence[Event], view: View) -> None:
+        """Push all of `events`, none of which lies after the position, however long it takes."""
+        for piece in _pieces(events):
+            frames = self._frames(piece, view)
             while not self._is_over() and not self._subscriber.push(frames):
                 await self._subscriber.room()
-            self._journal.metrics.messages_out += messages
-
-    def _chunks(
-        self, events: Sequence[Event], *, completing: bool = True
-    ) -> Iterator[tuple[Position, bytes, int, bool]]:
-        """`events`, some kilobytes at a time: last position, frames, how many, whether the last completes."""
-        prefix = data_prefix(self._interest.tag)
-        frames: list[bytes] = []
-        size = 0
-        for number, event in enumerate(events, start=1):
-            if self._interest.selection.chooses(event):
-                frames.append(text_frame(prefix + data_body(event, self._interest.view)))
-                size += len(frames[-1])
-            completes = completing and self._interest.completed_by(event)
-            if completes:
-                frames.append(self._stopped())
-            if size >= CHUNK_BYTES or completes or number == len(events):
-                yield event.position, b"".join(frames), len(frames), completes
-                frames, size = [], 0
-            if completes:
-                return
+            self._journal.metrics.messages_out += len(piece)
 
     # ── living and ending ────────────────────────────────────────────────────────────────────────────
 
@@ -251,3 +301,15 @@ class Cursor:
 
     def _stopped(self) -> bytes:
         return text_frame(encode(Stopped(self._interest.tag)))
+
+
+def _pieces(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+    """`events`, some kilobytes of payload at a time."""
+    start = size = 0
+    for number, event in enumerate(events, start=1):
+        size += len(event.body) + ENVELOPE_BYTES
+        if size >= CHUNK_BYTES:
+            yield events[start:number]
+            start, size = number, 0
+    if start < len(events):
+        yield events[start:]

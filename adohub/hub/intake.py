@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +10,8 @@ import attrs
 from attrs import frozen
 
 from adohub.errors import PeerError
-from adohub.model import Draft, from_fields, now, timestamp
-from adohub.plugin.contracts import PublishRequest, Topic
+from adohub.model import EXISTS, Draft, from_fields, now, timestamp
+from adohub.plugin.contracts import Change, PublishRequest, Topic
 from adohub.structuring import StructureError, did_you_mean, wire
 from adohub.topics import is_topic
 from adohub.wire.encode import json_bytes
@@ -30,6 +30,7 @@ class _Form:
     write: Callable[[Any], Mapping[str, Any]]
     is_dated: bool
     """Whether the payload's `timestamp` is the event's."""
+    ends: tuple[str, ...] = ()
 
     def wire_form(self, payload: Any) -> Mapping[str, Any]:
         """The payload as the wire shows it. Raises StructureError."""
@@ -44,42 +45,67 @@ _draft = from_fields(Draft)
 
 
 class Intake:
-    """Makes drafts for the declared topics. `allow_undeclared`: any other topic takes any JSON object."""
+    """Makes drafts for the declared topics. `allow_undeclared`: any other topic takes any JSON object.
 
-    def __init__(self, topics: Mapping[str, Topic], *, allow_undeclared: bool) -> None:
+    `endings`: by topic, of which topics an event of it is the end, for its key.
+    """
+
+    def __init__(
+        self,
+        topics: Mapping[str, Topic],
+        *,
+        allow_undeclared: bool,
+        endings: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self._allow_undeclared = allow_undeclared
-        self._forms = {name: _form(topic) for name, topic in topics.items()}
+        endings = endings or {}
+        forms = {name: _form(topic, endings.get(name, ())) for name, topic in topics.items()}
+        self._forms = {name: form for name, form in forms.items() if not form.topic.state_keys}
+        self._state_forms = {name: form for name, form in forms.items() if form.topic.state_keys}
 
     def draft(self, request: PublishRequest, author: str) -> Draft:
         """A valid draft of `request`.
 
         Raises PeerError BAD_REQUEST: an unknown topic, or a payload its topic does not allow, naming each
-        bad field by its wire path.
+        bad field by its wire path. PAYLOAD_TOO_LARGE: longer than the topic allows.
         """
         form = self._forms.get(request.topic) or self._undeclared(request.topic)
         if request.idempotency_key is not None:
             _check_idempotency_key(request.idempotency_key)
-        try:
-            payload = form.wire_form(request.payload)
-            # A copy takes no more memory than it needs. Measured reason: the serializer's own bytes begin a
-            # kilobyte of heap, whose rest is unused as long as storage keeps them: 2.2 kB an event, not 0.5.
-            body = memoryview(json_bytes(payload)).tobytes()
-        except StructureError as error:
-            raise PeerError("BAD_REQUEST", str(error)) from error
-        except TypeError as error:
-            raise PeerError("BAD_REQUEST", f"the payload cannot be written as JSON: {error}") from error
-        except RecursionError as error:
-            raise PeerError("BAD_REQUEST", "the payload is nested too deeply") from error
+        payload, body = _written(form, request.payload)
+        key = _key(form.topic, payload)
+        ends = form.ends if key is not None else ()
         moment = payload.get("timestamp") if form.is_dated else None
         return _draft(
             (
                 request.topic,
-                _key(form.topic, payload),
+                key,
                 body,
                 moment or timestamp(now()),
                 author,
                 request.idempotency_key,
+                ends,
+                None,
             )
+        )
+
+    def change(self, change: Change, author: str) -> Draft:
+        """A valid draft of `change`. Raises PeerError as `draft` does."""
+        form = self._state_forms.get(change.topic)
+        if form is None:
+            raise PeerError("BAD_REQUEST", f'topic: "{change.topic}" is no state topic')
+        if change.idempotency_key is not None:
+            _check_idempotency_key(change.idempotency_key)
+        payload, body = _written(form, change.payload)
+        return Draft(
+            change.topic,
+            _key(form.topic, payload),
+            body,
+            timestamp(now()),
+            author,
+            change.idempotency_key,
+            (change.topic,) if change.deletes else (),
+            EXISTS if change.deletes and change.if_revision is None else change.if_revision,
         )
 
     def _undeclared(self, topic: str) -> _Form:
@@ -87,15 +113,36 @@ class Intake:
             raise PeerError(
                 "BAD_REQUEST", f"topic: {topic[:80]!r} is no topic name (dotted lower-case segments)"
             )
+        if topic in self._state_forms:
+            raise PeerError("BAD_REQUEST", f'topic: "{topic}" is state, and written by its own procedures')
         if self._allow_undeclared:
             return _form(Topic(topic))
         hint = did_you_mean(topic, self._forms)
         raise PeerError("BAD_REQUEST", f'topic: no plugin declares "{topic}"{hint}')
 
 
-def _form(topic: Topic) -> _Form:
+def _written(form: _Form, payload: object) -> tuple[Mapping[str, Any], bytes]:
+    """The payload in wire form, and that as JSON. Raises PeerError."""
+    try:
+        written = form.wire_form(payload)
+        # A copy takes no more memory than it needs. Measured reason: the serializer's own bytes begin a
+        # kilobyte of heap, whose rest is unused as long as storage keeps them: 2.2 kB an event, not 0.5.
+        body = memoryview(json_bytes(written)).tobytes()
+    except StructureError as error:
+        raise PeerError("BAD_REQUEST", str(error)) from error
+    except TypeError as error:
+        raise PeerError("BAD_REQUEST", f"the payload cannot be written as JSON: {error}") from error
+    except RecursionError as error:
+        raise PeerError("BAD_REQUEST", "the payload is nested too deeply") from error
+    if 0 < form.topic.max_bytes < len(body):
+        message = f"the payload is {len(body)} bytes long; {form.topic.max_bytes} are allowed"
+        raise PeerError("PAYLOAD_TOO_LARGE", message)
+    return written, body
+
+
+def _form(topic: Topic, ends: Sequence[str] = ()) -> _Form:
     if topic.type is None:
-        return _Form(topic, lambda _: False, _object, lambda payload: payload, is_dated=False)
+        return _Form(topic, lambda _: False, _object, lambda one: one, is_dated=False, ends=tuple(ends))
     attrs.resolve_types(topic.type)
     dates = [each for each in attrs.fields(topic.type) if each.name == "timestamp"]
     is_dated = any(each.type in (datetime, datetime | None) for each in dates)
@@ -105,6 +152,7 @@ def _form(topic: Topic) -> _Form:
         wire.compile(topic.type),
         wire.writer(topic.type),
         is_dated=is_dated,
+        ends=tuple(ends),
     )
 
 

@@ -8,7 +8,8 @@ the same step has missed nothing and will get nothing twice.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 import structlog
@@ -17,10 +18,10 @@ from attrs import evolve, frozen
 
 from adohub.errors import PeerError, StorageError
 from adohub.metrics import Metrics
-from adohub.model import Draft, Event, Position
+from adohub.model import PARTIAL, Draft, Event, Position
 from adohub.plugin.contracts import Submission
 from adohub.plugin.pending import Pending
-from adohub.plugin.storage import Page, Receipt, Storage
+from adohub.plugin.storage import Newest, Page, Receipt, Storage
 from adohub.topics import Selection
 
 INBOX_EVENTS = 65_536
@@ -44,6 +45,8 @@ RECENT_EVENTS = 512
 RECENT_BYTES = 4 * 1024 * 1024
 """How many bytes of payload the remembered events may have."""
 
+_position = attrgetter("position")
+
 _log = structlog.get_logger("adohub.journal")
 
 
@@ -58,6 +61,8 @@ class Resumption:
     position: Position
     recovered: bool
     seen: Position
+    partial: bool = False
+    """Whether its id is one of a snapshot that it has not seen the end of."""
 
 
 class _Underway(NamedTuple):
@@ -97,6 +102,8 @@ class Journal:
         self._inbox: list[_Submitted] = []
         self._inbox_events = 0
         self._inbox_bytes = 0
+        self.trouble: str | None = None
+        """Why storage takes nothing just now, in words for an operator; None while it does."""
         self._arrival = trio.Event()
         self._appending = False
         self._idle = trio.Event()
@@ -174,7 +181,10 @@ class Journal:
 
     def _note_underway(self, receipts: Sequence[Receipt], size: int, accepted_at: float) -> None:
         """An engine may yield events before it has acknowledged them: those are not under way any more."""
-        end = max((receipt.position for receipt in receipts if not receipt.repeated), default=self.head)
+        end = max(
+            (receipt.position for receipt in receipts if not (receipt.repeated or receipt.rejected)),
+            default=self.head,
+        )
         if end.epoch == self.head.epoch and end > self.head:
             self._underway.append(_Underway(end, accepted_at, len(receipts), size))
             self._underway_events += len(receipts)
@@ -235,13 +245,14 @@ class Journal:
         An id that storage no longer holds, of another epoch, of the future, or that was never an id, is a
         gap: what is left is replayed from its beginning.
         """
-        position = Position.parse(event_id)
+        partial = event_id.endswith(PARTIAL)
+        position = Position.parse(event_id.removesuffix(PARTIAL))
         tail, newest = self.tail, self._storage.head()
         if position is None or position.epoch != newest.epoch or position > newest:
             return Resumption(tail, recovered=False, seen=Position(tail.epoch, 0))
         if position < tail:
             return Resumption(tail, recovered=False, seen=position)
-        return Resumption(position, recovered=True, seen=position)
+        return Resumption(position, recovered=True, seen=position, partial=partial)
 
     @property
     def newest(self) -> Position:
@@ -282,7 +293,19 @@ class Journal:
         events = [event for event in page.events if event.position <= self.head]
         return evolve(page, events=events, reached=max(after, self.head))
 
-    async def latest(self, selection: Selection) -> Sequence[Event]:
-        """The newest chosen event of each (topic, key), as far as delivered, in order."""
-        events = await self._storage.latest(selection)
-        return [event for event in events if event.position <= self.head]
+    async def latest(self, selections: Iterable[Selection]) -> Sequence[Event]:
+        """The newest event of each (topic, key) that any of `selections` chooses, as far as delivered."""
+        events: list[Event] = []
+        for selection in selections:
+            events += (await self._storage.latest(selection)).events
+        return sorted((event for event in events if event.position <= self.head), key=_position)
+
+    async def snapshot(self, selection: Selection) -> Newest:
+        """The newest chosen event of each (topic, key), once all of it is delivered."""
+        newest = await self._storage.latest(selection)
+        await self.delivered(newest.position)
+        return newest
+
+    async def look_at_newest(self, selection: Selection) -> Newest:
+        """The same at once, delivered or not: who has published finds it here."""
+        return await self._storage.latest(selection)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from adohub.hub.cohort import SLICE_BYTES, Bodies, Cohort, Interest, Member, Push, Slice
 from adohub.model import Event, Position
-from adohub.topics import is_wild, matches
+from adohub.topics import Selection, is_wild, matches
 
 MAX_CACHED_TOPICS = 4096
 """For how many topics it is remembered which patterns match them."""
@@ -18,7 +19,41 @@ FEW_MEMBERS = 8
 """How many members a cohort may have to be flushed at once, which comes cheaper than slices."""
 
 _Bucket = tuple[Cohort, ...] | dict[Cohort, None]
-_ByKey = dict[str | None, _Bucket]
+_Key = str | None | tuple[str]
+"""A key; None for every key; in a tuple of its own what keys begin with."""
+
+
+class _ByKey(dict[_Key, _Bucket]):
+    """Cohorts by what they want of the keys. `lengths`: how many prefixes there are of each length."""
+
+    __slots__ = ("lengths",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lengths: Counter[int] = Counter()
+
+    def add(self, key: _Key, cohort: Cohort) -> None:
+        if isinstance(key, tuple) and key not in self:
+            self.lengths[len(key[0])] += 1
+        self[key] = _with(self.get(key, ()), cohort)
+
+    def remove(self, key: _Key, cohort: Cohort) -> None:
+        self[key] = _without(self[key], cohort)
+        if not self[key]:
+            del self[key]
+            if isinstance(key, tuple):
+                self.lengths -= Counter([len(key[0])])
+
+    def prefixed(self, key: str) -> Iterator[Cohort]:
+        """The cohorts that want keys which begin as `key` does."""
+        for length in self.lengths:
+            yield from self.get((key[:length],), ()) if length <= len(key) else ()
+
+
+def _key(selection: Selection) -> _Key:
+    if selection.key is None and selection.prefix:
+        return (selection.prefix,)
+    return selection.key
 
 
 class Routes:
@@ -92,6 +127,10 @@ class Routes:
                     for cohort in by_key.get(None, ()):
                         if cohort.stage(event, bodies):
                             touched[cohort] = None
+                    if by_key.lengths:
+                        for cohort in by_key.prefixed(event.key):
+                            if cohort.stage(event, bodies):
+                                touched[cohort] = None
         return touched
 
     @property
@@ -117,21 +156,17 @@ class Routes:
         for pattern in cohort.interest.reading.topics:
             by_key = self._by_pattern.get(pattern)
             if by_key is None:
-                by_key = self._by_pattern[pattern] = {}
+                by_key = self._by_pattern[pattern] = _ByKey()
                 self._forget(pattern)
-            key = cohort.interest.selection.key
-            by_key[key] = _with(by_key.get(key, ()), cohort)
+            by_key.add(_key(cohort.interest.selection), cohort)
 
     def _remove(self, cohort: Cohort) -> None:
         if self._cohorts.get(cohort.interest) is not cohort:  # its last member left between two steps
             return
         del self._cohorts[cohort.interest]
-        key = cohort.interest.selection.key
         for pattern in cohort.interest.reading.topics:
             by_key = self._by_pattern[pattern]
-            by_key[key] = _without(by_key[key], cohort)
-            if not by_key[key]:
-                del by_key[key]
+            by_key.remove(_key(cohort.interest.selection), cohort)
             if not by_key:
                 del self._by_pattern[pattern]
                 self._forget(pattern)

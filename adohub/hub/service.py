@@ -9,16 +9,15 @@ from typing import Any
 
 import attrs
 import trio
-from attrs import evolve
 
 from adohub.errors import PeerError
 from adohub.hub.intake import Intake
 from adohub.hub.journal import Journal
 from adohub.hub.policy import ALL_RIGHTS, Policy
-from adohub.model import Draft, Position, Principal
-from adohub.plugin.contracts import Publish, PublishRequest, Submission
+from adohub.model import EXISTS, Draft, Event, Position, Principal
+from adohub.plugin.contracts import Change, Pending, Publish, PublishRequest, Submission
 from adohub.plugin.registry import Registry
-from adohub.plugin.storage import Page
+from adohub.plugin.storage import Page, Receipt
 from adohub.structuring import wire_name
 from adohub.topics import Selection
 from adohub.version import __version__
@@ -67,11 +66,24 @@ class HubService:
 
         `after` is any event id, or the `next` of the page before; None begins with the oldest kept.
         """
-        visible = self._policy.visible(principal, selection.topics)
+        permitted = self._policy.narrowed(principal, selection)
         position = self._journal.locate(after).position if after is not None else self._journal.tail
-        return await self._journal.look_back(
-            evolve(selection, visible=visible), position, max(1, min(limit, MAX_HISTORY_EVENTS))
-        )
+        return await self._journal.look_back(permitted, position, max(1, min(limit, MAX_HISTORY_EVENTS)))
+
+    def change(self, principal: Principal, change: Change) -> Pending[int]:
+        """Give a key of a state topic a value, or none. See `adohub.plugin.contracts.Hub.change`."""
+        draft = self._intake.change(change, principal.name)
+        self._policy.demand(principal, "state_write", draft.key or "")
+        return self._journal.submit([draft]).then(lambda receipts: _revision(draft, receipts[0]))
+
+    async def newest(self, principal: Principal, selection: Selection) -> Sequence[Event]:
+        """The newest of each (topic, key), delivered or not. See `adohub.plugin.contracts.Hub.newest`."""
+        permitted = self._policy.narrowed(principal, selection)
+        return (await self._journal.look_at_newest(permitted)).events
+
+    def trouble(self) -> str | None:
+        """What keeps the hub from taking events. See `adohub.plugin.contracts.Hub.trouble`."""
+        return self._journal.trouble
 
     @property
     def head(self) -> Position:
@@ -127,6 +139,19 @@ class HubService:
             "engine": self._engine,
             "schemaHash": hashlib.sha256(json_bytes([channels, topics])).hexdigest(),
         }
+
+
+def _revision(draft: Draft, receipt: Receipt) -> int:
+    """The revision that `draft` has made. Raises PeerError if it has made none."""
+    found = receipt.position.offset
+    if receipt.rejected == "full":
+        raise PeerError("PAYLOAD_TOO_LARGE", f'there is no room for another key in "{draft.topic}"')
+    if not receipt.rejected:
+        return found
+    if draft.ends and draft.if_revision == EXISTS:
+        return 0
+    there_is = f"it is at revision {found}" if found else "there is none"
+    raise PeerError("CONFLICT", f'"{draft.key}" has changed: {there_is}', data={"revision": found})
 
 
 def _fields(type_: type[Any] | None) -> Mapping[str, str] | None:

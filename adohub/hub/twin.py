@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from adohub.hub.cohort import SEND_BYTES, Bodies, Cohort, Interest, Member, Slice
-from adohub.model import Event, Position
+from adohub.model import PARTIAL, Event, Position
 from adohub.wire.encode import View, json_bytes
 from adohub.wire.frame import text_frame
 from adohub.wire.messages import Tag
@@ -85,9 +85,12 @@ def data_message(event: Event, view: View, tag: Tag) -> bytes:
             "payload": event.payload,
             "timestamp": event.timestamp,
         }
+    if view.revised:
+        shown = {**shown, "revision": event.position.offset}
+    event_id = event.id + PARTIAL if view.partial else event.id
     if view.tracked:
-        shown = {"id": event.id, "data": shown}
-    return json_bytes(_reply(tag) | {"result": {"type": "data", "data": shown, "id": event.id}})
+        shown = {"id": event_id, "data": shown}
+    return json_bytes(_reply(tag) | {"result": {"type": "data", "data": shown, "id": event_id}})
 
 
 def _reply(tag: Tag) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, get_args
 import attrs
 from attrs import field, frozen
 
-from adohub.model import OnGap, OnSlow, Principal, Replay, texts
+from adohub.model import Event, OnGap, OnSlow, Principal, Replay, texts
 from adohub.plugin.pending import Pending
 from adohub.plugin.storage import Page, Receipt
 from adohub.structuring import wire_name
@@ -33,12 +33,19 @@ class Topic:
     """A kind of event: its `name`, the attrs class of its payload, and its key field by wire name.
 
     `type` None means any JSON object. `key` None means that events of this topic have no key. A payload
-    class with a datetime field named `timestamp` gives the event's timestamp.
+    class with a datetime field named `timestamp` gives the event's timestamp. `max_bytes` is how long a
+    payload may be, as JSON; 0 leaves it to `server.max_message_bytes`.
+
+    `state_keys` makes it a state topic, of at most so many keys, each of which has one value: its newest
+    event is kept until `Hub.change` deletes it. Nothing but `Hub.change` publishes there, and rights are
+    those of the key: `state_read` and `state_write`.
     """
 
     name: str
     type: type[Any] | None = None
     key: str | None = None
+    max_bytes: int = 0
+    state_keys: int = 0
 
     def __attrs_post_init__(self) -> None:
         _check(is_topic(self.name), f"{self.name!r} is no topic name (dotted lower-case segments)")
@@ -50,6 +57,8 @@ class Topic:
             self.type is None or self.key is None or self.key in map(wire_name, attrs.fields_dict(self.type)),
             f"topic {self.name}: {self.type and self.type.__name__} has no field {self.key} (by wire name)",
         )
+        _check(self.max_bytes >= 0 and self.state_keys >= 0, f"topic {self.name}: a limit cannot be negative")
+        _check(not self.state_keys or self.key is not None, f"topic {self.name}: state needs a key")
 
 
 @frozen
@@ -65,7 +74,10 @@ class Channel:
 
     `select` replaces `topics`, `key` and `where` for a channel whose input says more: it gets an instance
     of the attrs class `input` and returns the Selection. `whole` shows events whole: `{id, topic, key,
-    payload, timestamp}`.
+    payload, timestamp}`. `revised` adds a field `revision` to what is shown, the number that `Hub.change`
+    has returned for it. With `synced` a subscription begins with the newest event of each key that has not
+    ended, whatever `replay` says, then shows this payload, then changes; so it does after a gap, too, and
+    then with what has ended since.
     """
 
     path: str
@@ -80,6 +92,8 @@ class Channel:
     input: type[Any] | None = None
     select: Callable[[Any], Selection] | None = None
     whole: bool = False
+    revised: bool = False
+    synced: Mapping[str, Any] | None = None
 
     def __attrs_post_init__(self) -> None:
         _check_path(self.path)
@@ -167,6 +181,26 @@ class Hub(Protocol):
         """
         ...
 
+    def change(self, principal: Principal, change: Change) -> Pending[int]:
+        """Give a key of a state topic a value, or none; awaiting it gives the new revision.
+
+        The call itself raises PeerError: BAD_REQUEST, FORBIDDEN, PAYLOAD_TOO_LARGE, SERVICE_UNAVAILABLE. The
+        result raises CONFLICT when `if_revision` does not hold, with `data.revision`, and PAYLOAD_TOO_LARGE
+        when there are too many keys. Deleting what is not there changes nothing: revision 0.
+        """
+        ...
+
+    async def newest(self, principal: Principal, selection: Selection) -> Sequence[Event]:
+        """The newest chosen event of each (topic, key) that `principal` may see, in order.
+
+        Whoever has just published finds it there.
+        """
+        ...
+
+    def trouble(self) -> str | None:
+        """What keeps the hub from taking events just now, in words for an operator; None when nothing."""
+        ...
+
     async def history(
         self, principal: Principal, selection: Selection, after: str | None, limit: int
     ) -> Page:
@@ -174,7 +208,9 @@ class Hub(Protocol):
         ...
 
     def health(self) -> Mapping[str, Any]:
-        """`{status, version, instance, uptime}`; `status` is "ok" or "draining", `uptime` in seconds."""
+        """`{status, version, instance, uptime}`; `status` is "ok", "degraded" or "draining", `uptime` in
+        seconds.
+        """
         ...
 
     def info(self) -> Mapping[str, Any]:
@@ -192,6 +228,21 @@ class PublishRequest:
 
     topic: str
     payload: object
+    idempotency_key: str | None = None
+
+
+@frozen
+class Change:
+    """A new value for a key of a state topic, or the end of one.
+
+    `payload` as in `Publish`; it says the key. `deletes`: the key has no value any more, and the payload
+    tells so. `if_revision`: only if that is what the key has, 0 meaning that it must not exist.
+    """
+
+    topic: str
+    payload: object
+    deletes: bool = False
+    if_revision: int | None = None
     idempotency_key: str | None = None
 
 
@@ -270,6 +321,7 @@ __all__ = [
     "Authenticator",
     "Authorizer",
     "Call",
+    "Change",
     "Channel",
     "Credentials",
     "Hub",

@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from adohub.plugin.contracts import Authenticator, Authorizer, Channel, Procedure, Route, Source, Topic
 from adohub.plugin.storage import StorageEngine
+from adohub.topics import matches
 
 PluginStatus = Literal["loaded", "failed", "disabled"]
 
@@ -106,6 +107,26 @@ class Registry:
     @authorizers.default
     def _(self) -> Sequence[Authorizer]:
         return tuple(one for each in self.contributions for one in each.authorizers)
+
+    @property
+    def endings(self) -> Mapping[str, Sequence[str]]:
+        """By completing topic the topics of which a key has nothing more to come, itself among them.
+
+        They are those of the channels that it completes, as far as they are declared and keyed alike.
+        """
+        found: dict[str, dict[str, None]] = {}
+        for channel in self.channels.values():
+            end = self.topics.get(channel.completes_on) if channel.completes_on else None
+            if end is not None and end.key is not None:
+                ended = found.setdefault(end.name, {end.name: None})
+                ended |= {
+                    topic.name: None
+                    for topic in self.topics.values()
+                    if topic.key == end.key
+                    and not topic.state_keys
+                    and any(matches(pattern, topic.name) for pattern in channel.topics)
+                }
+        return {end: tuple(ended) for end, ended in found.items()}
 
     @property
     def channels(self) -> Mapping[str, Channel]:

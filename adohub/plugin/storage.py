@@ -6,25 +6,31 @@ engine that several hubs share makes them one hub.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from attrs import field, frozen
 
 from adohub.model import Draft, Event, Position
 from adohub.topics import Selection
 
+Rejection = Literal["", "revision", "full"]
+"""Why a draft is not kept: its `if_revision` does not hold, or its state topic has no room for a new key."""
+
 
 class Receipt(NamedTuple):
-    """What storage says of a draft it holds: where it stands, and its timestamp.
+    """What storage says of a draft: where it stands, and its timestamp.
 
     `repeated`: the draft's idempotency key was seen before, and this is the receipt of that first time.
+    `rejected`: it is not kept, and `position` is that of the newest event of its (topic, key), offset 0 if
+    there is none or it has ended.
     """
 
     position: Position
     timestamp: str
     repeated: bool = False
+    rejected: Rejection = ""
 
 
 @frozen
@@ -39,17 +45,33 @@ class Page:
     more: bool = False
 
 
+@frozen
+class Newest:
+    """The newest events of a selection, in order, as they were when `position` was the newest of all.
+
+    `ended`: those of them whose key has ended.
+    """
+
+    events: Sequence[Event]
+    position: Position
+    ended: Set[Position] = frozenset()
+
+
 class Storage(Protocol):
     """An open engine. All methods may be called from many tasks at once.
 
-    Any of them raises StorageError when the engine is out of reach; nothing is half done then.
+    Any of them raises StorageError when the engine is out of reach; nothing is half done then. Whoever has
+    been given an event, a receipt or a position by an engine finds them there when it is opened again, as
+    far as its epoch is the same.
     """
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Receipt]:
         """Keep `drafts`, in this order and all or none, and return their receipts.
 
         A draft whose (author, idempotency key) was appended within the engine's window is not kept again:
-        its first receipt is returned. Cancelled in the middle, the append has happened or has not.
+        its first receipt is returned. Otherwise one whose `if_revision` does not hold, or that would be one
+        key too many of its state topic, is not kept either, and its receipt says so. Each draft sees what
+        those before it have done. Cancelled in the middle, the append has happened or has not.
         """
         ...
 
@@ -68,8 +90,16 @@ class Storage(Protocol):
         """
         ...
 
-    async def latest(self, selection: Selection) -> Sequence[Event]:
-        """The newest chosen event of each (topic, key), in order; kept beyond the limits of history."""
+    async def latest(self, selection: Selection) -> Newest:
+        """The newest chosen event of each (topic, key), kept beyond the limits of history.
+
+        Of ended keys it is kept for `ended_s`; then only history may still have it, for whoever asks for
+        that very key. Of state topics all are kept, of the others as many as history may have events.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Raises StorageError, in words for an operator, if `append` would fail just now."""
         ...
 
     def head(self) -> Position:
@@ -83,12 +113,18 @@ class Storage(Protocol):
 
 @frozen
 class StorageSettings:
-    """`[storage]` as an engine gets it; `table` is its own `[storage.NAME]`."""
+    """`[storage]` as an engine gets it; `table` is its own `[storage.NAME]`.
+
+    `ended_s`: how long an ended key stays among the newest, in seconds. `state_keys`: how many keys each
+    state topic may have.
+    """
 
     max_events: int
     max_age_s: float
     idempotency_window_s: float
     table: Mapping[str, Any] = field(factory=dict)
+    ended_s: float = 3600.0
+    state_keys: Mapping[str, int] = field(factory=dict)
 
 
 @frozen

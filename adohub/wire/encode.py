@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from adohub.model import Event
+from adohub.model import PARTIAL, Event
 from adohub.wire.codes import CODES
 from adohub.wire.messages import Data, Failure, Outgoing, Ping, Pong, Reconnect, Started, Stopped, Tag
 
@@ -25,10 +25,15 @@ _RECOVERED = {
 
 
 class View(NamedTuple):
-    """What of an event a subscription shows: the payload or the `whole` event, bare or as `tracked()`."""
+    """What of an event a subscription shows: the payload or the `whole` event, bare or as `tracked()`.
+
+    `revised` adds the event's `revision`, its offset, to the payload; `partial` marks its id (`PARTIAL`).
+    """
 
     whole: bool = False
     tracked: bool = False
+    revised: bool = False
+    partial: bool = False
 
 
 json_bytes = orjson.dumps
@@ -97,8 +102,10 @@ def data_prefix(tag: Tag) -> bytes:
 
 def data_body(event: Event, view: View) -> bytes:
     """Everything from the payload on in a data message for `event`; `data_prefix` goes before it."""
-    event_id = json_bytes(str(event.position))
+    event_id = json_bytes(str(event.position) + PARTIAL if view.partial else str(event.position))
     shown = whole_event(event) if view.whole else event.body
+    if view.revised:
+        shown = b'%b%b"revision":%d}' % (shown[:-1], b"," if len(shown) > 2 else b"", event.position.offset)
     if view.tracked:
         shown = b'{"id":' + event_id + b',"data":' + shown + b"}"
     return shown + b',"id":' + event_id + b"}}"

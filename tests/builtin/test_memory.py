@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from adohub import Draft, Selection, Storage, StorageSettings
 from adohub.builtin import memory
 from adohub.builtin.memory import MemoryStorage, open_memory
-from tests.builtin import storage_words as words
-from tests.builtin.storage_suite import CHECKS, PATIENCE_S, Check, check_storage
-from tests.builtin.storage_words import EVERYTHING, Engine, chosen, draft, read_all
+from adohub.testing.storage import CHECKS, PATIENCE_S, Check, Engine, check_storage, words
+from adohub.testing.storage.words import EVERYTHING, chosen, draft, read_all
 
 
 def engine() -> Engine:
@@ -40,7 +39,10 @@ async def test_the_storage_contract(check: Check) -> None:
 
 
 async def test_the_suite_as_a_whole_passes_what_passes_each_check() -> None:
-    await check_storage(engine())
+    async def make() -> Engine:
+        return engine()
+
+    await check_storage(make)
 
 
 async def test_the_suite_catches_an_engine_that_shows_what_history_has_lost() -> None:
@@ -52,8 +54,11 @@ async def test_the_suite_catches_an_engine_that_shows_what_history_has_lost() ->
     async def open_(settings: StorageSettings) -> AsyncIterator[Storage]:
         yield Forgetful(settings)
 
+    async def make() -> Engine:
+        return Engine(open_, engine().pass_time)
+
     with pytest.raises(AssertionError):
-        await check_storage(Engine(open_, engine().pass_time))
+        await check_storage(make)
 
 
 some_drafts = st.lists(
@@ -122,10 +127,17 @@ async def test_one_batch_of_follow_holds_a_bounded_number_of_events(monkeypatch:
     assert sizes == [10, 10, 5]
 
 
-async def test_the_newest_are_as_many_as_events_may_be_kept_the_oldest_go_first() -> None:
+async def test_the_newest_beyond_history_are_bounded_the_oldest_go_first() -> None:
     storage = MemoryStorage(words.settings(max_events=3))
-    await storage.append([draft("t.a", key) for key in "abcda"])
-    assert [event.key for event in await storage.latest(EVERYTHING)] == ["c", "d", "a"]
+    await storage.append([draft("t.a", key) for key in "abcdefgha"])
+    assert [event.key for event in (await storage.latest(EVERYTHING)).events] == [
+        "d",
+        "e",
+        "f",
+        "g",
+        "h",
+        "a",
+    ]
 
 
 async def test_memory_is_given_back() -> None:

@@ -83,9 +83,12 @@ def data(event: Event, interest: Interest) -> dict[str, Any]:
             "payload": event.payload,
             "timestamp": event.timestamp,
         }
+    if view.revised:
+        shown = {**shown, "revision": event.position.offset}
+    event_id = f"{event.id}-part" if view.partial else event.id
     if view.tracked:
-        shown = {"id": event.id, "data": shown}
-    return _reply(interest.tag) | {"result": {"type": "data", "data": shown, "id": event.id}}
+        shown = {"id": event_id, "data": shown}
+    return _reply(interest.tag) | {"result": {"type": "data", "data": shown, "id": event_id}}
 
 
 def stopped(interest: Interest) -> dict[str, Any]:

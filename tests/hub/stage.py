@@ -22,7 +22,7 @@ from adohub.hub.cohort import Interest
 from adohub.hub.cursor import Cursor
 from adohub.hub.pump import pump
 from adohub.model import Draft, Event, Position, Replay
-from adohub.plugin.storage import Page, StorageSettings
+from adohub.plugin.storage import Newest, Page, StorageSettings
 from adohub.topics import Selection
 from tests.hub.making import SETTINGS, Hub, Peer, draft, interest
 
@@ -59,11 +59,11 @@ class CuedStorage(MemoryStorage):
         await self._cue("storage")
         return page
 
-    async def latest(self, selection: Selection) -> Sequence[Event]:
+    async def latest(self, selection: Selection) -> Newest:
         await self._cue("storage")
-        events = await super().latest(selection)
+        newest = await super().latest(selection)
         await self._cue("storage")
-        return events
+        return newest
 
     async def follow(self, after: Position) -> AsyncGenerator[Sequence[Event], None]:
         async for batch in super().follow(after):

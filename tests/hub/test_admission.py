@@ -12,13 +12,17 @@ from adohub.errors import PeerError
 from adohub.hub.admission import Admission, Entrance, entrances
 from adohub.hub.policy import ALL_RIGHTS, Policy
 from adohub.model import Principal
-from adohub.plugin.contracts import Channel
+from adohub.plugin.contracts import Channel, Topic
 from adohub.plugin.registry import Contribution, Registry
 from adohub.topics import Selection
 from adohub.wire.encode import View
 from adohub.wire.messages import ABSENT, Request, Tag
 
-POLICY = Policy({"reader": Role(subscribe=("task.*",))}, (), ("task.progress", "agent.output"))
+POLICY = Policy(
+    {"reader": Role(subscribe=("task.*",))},
+    (),
+    {name: Topic(name) for name in ("task.progress", "agent.output")},
+)
 ANYBODY = Principal("ann", roles=[ALL_RIGHTS])
 READER = Principal("rob", roles=["reader"])
 

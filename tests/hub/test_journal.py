@@ -262,7 +262,7 @@ async def test_latest_leaves_out_what_was_not_delivered() -> None:
     await hub.publish(draft("t", "k"))
     await hub.deliver_all()
     await hub.publish(draft("t", "m"))
-    assert [event.key for event in await hub.journal.latest(EVERYTHING)] == ["k"]
+    assert [event.key for event in await hub.journal.latest([EVERYTHING])] == ["k"]
 
 
 async def test_memory_answers_exactly_what_storage_would() -> None:

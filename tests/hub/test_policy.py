@@ -9,8 +9,9 @@ import pytest
 from adohub.config import Role
 from adohub.errors import PeerError
 from adohub.hub.policy import ALL_RIGHTS, Policy
-from adohub.model import Principal
-from adohub.plugin.contracts import Action, Authorizer
+from adohub.model import Event, Position, Principal
+from adohub.plugin.contracts import Action, Authorizer, Topic
+from adohub.topics import Selection
 
 ROLES = {
     "publisher": Role(publish=("task.**", "agent.*")),
@@ -19,7 +20,8 @@ ROLES = {
     "keeper": Role(state_read=("app.**",), state_write=("app.mine",)),
     "boss": Role(workers=("attend", "list"), admin=True),
 }
-TOPICS = ("task.progress", "task.completed", "agent.output")
+TOPICS = {name: Topic(name) for name in ("task.progress", "task.completed", "agent.output")}
+WITH_STATE = {**TOPICS, "state.changed": Topic("state.changed", key="key", state_keys=5)}
 
 
 def policy(*authorizers: Authorizer) -> Policy:
@@ -85,29 +87,87 @@ def test_what_is_not_allowed_is_forbidden_by_name() -> None:
 # ── what may be seen ─────────────────────────────────────────────────────────────────────────────────
 
 
+def visible(policy: Policy, principal: Principal, topics: Sequence[str]) -> Sequence[str] | None:
+    seen = policy.narrowed(principal, Selection(topics)).visible
+    return None if seen is None else list(seen)
+
+
 def test_topics_named_one_by_one_are_demanded_each() -> None:
-    assert policy().visible(who("reader"), ["task.progress", "task.completed"]) is None
+    assert visible(policy(), who("reader"), ["task.progress", "task.completed"]) is None
     with pytest.raises(PeerError, match=r'ann may not subscribe "agent.output"'):
-        policy().visible(who("reader"), ["task.progress", "agent.output"])
+        visible(policy(), who("reader"), ["task.progress", "agent.output"])
     with pytest.raises(PeerError, match=r'ann may not subscribe "agent.output"'):
-        policy().visible(who("reader"), ["**", "agent.output"])
+        visible(policy(), who("reader"), ["**", "agent.output"])
 
 
 def test_patterns_are_narrowed_to_what_the_roles_may_see() -> None:
-    assert policy().visible(who("reader", "late"), ["**"]) == ["deploy.release", "system.**", "task.*"]
-    assert policy().visible(who("reader", "reader"), ["task.**"]) == ["system.**", "task.*"]
-    assert policy().visible(who("publisher"), ["**"]) == []
+    assert visible(policy(), who("reader", "late"), ["**"]) == ["deploy.release", "system.**", "task.*"]
+    assert visible(policy(), who("reader", "reader"), ["task.**"]) == ["system.**", "task.*"]
+    assert visible(policy(), who("publisher"), ["**"]) == []
 
 
 def test_all_rights_see_all() -> None:
-    assert policy().visible(who(ALL_RIGHTS), ["**", "task.progress"]) is None
+    assert visible(policy(), who(ALL_RIGHTS), ["**", "task.progress"]) is None
 
 
 def test_with_authorizers_the_declared_topics_are_asked_one_by_one() -> None:
     def no_agents(principal: Principal, action: str, resource: str) -> bool | None:
         return False if resource.startswith("agent.") else None
 
-    assert policy(no_agents).visible(who(ALL_RIGHTS), ["**"]) == ["task.progress", "task.completed"]
-    assert policy(no_agents).visible(who("publisher"), ["**"]) == []
+    assert visible(policy(no_agents), who(ALL_RIGHTS), ["**"]) == ["task.progress", "task.completed"]
+    assert visible(policy(no_agents), who("publisher"), ["**"]) == []
     with pytest.raises(PeerError):
-        policy(no_agents).visible(who(ALL_RIGHTS), ["agent.output"])
+        visible(policy(no_agents), who(ALL_RIGHTS), ["agent.output"])
+
+
+# ── state ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def seen(principal: Principal, selection: Selection, *authorizers: Authorizer) -> list[str]:
+    """Which of some keys of a state topic and of another one this principal is shown."""
+    narrowed = Policy(ROLES, authorizers, WITH_STATE).narrowed(principal, selection)
+    there_are = [("state.changed", "app.mine"), ("state.changed", "other"), ("task.progress", "t")]
+    events = [Event(Position("e", 1), topic, key, b"{}", "") for topic, key in there_are]
+    return [f"{event.topic}/{event.key}" for event in events if narrowed.chooses(event)]
+
+
+STATE = Selection(["state.changed"], prefix="")
+
+
+def test_of_state_everybody_sees_the_keys_that_they_may_read() -> None:
+    assert seen(who("keeper"), STATE) == ["state.changed/app.mine"]
+    assert seen(who(ALL_RIGHTS), STATE) == ["state.changed/app.mine", "state.changed/other"]
+    assert seen(who("keeper", "reader"), Selection(["**"])) == ["task.progress/t"]
+
+
+def test_a_wild_pattern_shows_no_state_beyond_its_keys() -> None:
+    roles = {**ROLES, "curious": Role(subscribe=("**",))}
+    narrowed = Policy(roles, (), WITH_STATE).narrowed(who("curious", "keeper"), Selection(["**"]))
+    assert narrowed.permits is not None
+    assert narrowed.permits("state.changed", "app.mine")
+    assert not narrowed.permits("state.changed", "other")
+    assert narrowed.permits("task.progress", "t")
+
+
+def test_a_key_that_is_named_is_demanded() -> None:
+    with pytest.raises(PeerError, match=r'ann may not state_read "other"'):
+        seen(who("keeper"), Selection(["state.changed"], key="other"))
+    assert seen(who("keeper"), Selection(["state.changed"], key="app.mine")) == ["state.changed/app.mine"]
+
+
+def test_who_may_read_no_key_at_all_is_told_so() -> None:
+    with pytest.raises(PeerError, match="ann may not state_read"):
+        seen(who("reader"), STATE)
+
+
+def test_authorizers_are_asked_for_each_key() -> None:
+    def only_others(principal: Principal, action: str, resource: str) -> bool | None:
+        return resource == "other" if action == "state_read" else None
+
+    assert seen(who(), STATE, only_others) == ["state.changed/other"]
+
+
+def test_equal_rights_make_equal_selections() -> None:
+    policy = Policy(ROLES, (), WITH_STATE)
+    assert policy.narrowed(who("keeper"), STATE) == policy.narrowed(who("keeper"), STATE)
+    assert hash(policy.narrowed(who("keeper"), STATE)) == hash(policy.narrowed(who("keeper"), STATE))

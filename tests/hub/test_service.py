@@ -263,7 +263,7 @@ async def test_the_schema_hash_changes_with_the_schema_and_with_nothing_else() -
         )
         hub = Hub()
         return HubService(
-            registry, hub.journal, Intake({}, allow_undeclared=False), Policy({}, (), ()), engine="memory"
+            registry, hub.journal, Intake({}, allow_undeclared=False), Policy({}, (), {}), engine="memory"
         ).info()["schemaHash"]
 
     assert hashed([TICK], "1") == hashed([TICK], "2")

@@ -17,16 +17,51 @@ EVERYTHING = Selection(["**"])
 
 @frozen
 class Engine:
-    """The engine under test: how to open it, and how to make its time pass (in seconds)."""
+    """The engine under test: how to open it, and how to make its time pass (in seconds).
+
+    `durable`: opened again, it has what it had, and its epoch; otherwise it begins anew. `lose` makes a
+    durable engine forget everything, as if its disk had been replaced, while it is not open.
+    """
 
     open: Callable[[StorageSettings], AbstractAsyncContextManager[Storage]]
     pass_time: Callable[[float], Awaitable[None]]
+    durable: bool = False
+    lose: Callable[[], Awaitable[None]] | None = None
+
+
+Check = Callable[[Engine], Awaitable[None]]
+
+CHECKS: list[Check] = []
+"""What every engine is put through; each check takes an engine that has kept nothing yet."""
+
+DURABLE_CHECKS: list[Check] = []
+"""What durable engines are put through besides."""
+
+
+def check(function: Check) -> Check:
+    """Put `function` among the checks."""
+    CHECKS.append(function)
+    return function
+
+
+def durable_check(function: Check) -> Check:
+    """Put `function` among the checks of durable engines."""
+    DURABLE_CHECKS.append(function)
+    return function
 
 
 def settings(
-    *, max_events: int = 1000, max_age_s: float = 3600, idempotency_window_s: float = 60
+    *,
+    max_events: int = 1000,
+    max_age_s: float = 3600,
+    idempotency_window_s: float = 60,
+    ended_s: float = 60,
+    state_keys: int = 100,
 ) -> StorageSettings:
-    return StorageSettings(max_events, max_age_s, idempotency_window_s)
+    """`[storage]` as the checks use it; "state" is their state topic."""
+    return StorageSettings(
+        max_events, max_age_s, idempotency_window_s, ended_s=ended_s, state_keys={"state": state_keys}
+    )
 
 
 def draft(
@@ -36,9 +71,12 @@ def draft(
     author: str = "ann",
     again: str | None = None,
     moment: str = "2026-01-02T03:04:05.678Z",
+    ends: Sequence[str] = (),
+    if_revision: int | None = None,
     **payload: object,
 ) -> Draft:
-    return Draft(topic, key, orjson.dumps(payload), moment, author, again)
+    """A draft; `again` is its idempotency key."""
+    return Draft(topic, key, orjson.dumps(payload), moment, author, again, tuple(ends), if_revision)
 
 
 def drafts(*topics_and_keys: str) -> list[Draft]:

@@ -19,7 +19,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, S
 from contextlib import asynccontextmanager
 from functools import cache
 from heapq import merge
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import trio
@@ -27,6 +27,7 @@ import trio
 from adohub import (
     Draft,
     Event,
+    Newest,
     Page,
     Position,
     Receipt,
@@ -37,6 +38,7 @@ from adohub import (
     from_fields,
     hookimpl,
 )
+from adohub.builtin.memory.newest import NewestOfKeys, Place, Record
 
 BATCH_EVENTS = 1024
 """The most events that one batch of `follow` holds."""
@@ -48,25 +50,22 @@ TRIM_SLACK = 256
 """How many events beyond the limits may still take up memory."""
 
 _Author = tuple[str, str]
-_Record = tuple[int, str, str | None, bytes, str]
-"""An event as it is kept: offset, topic, key, body, timestamp."""
-
 
 _position, _event, _receipt = from_fields(Position), from_fields(Event), from_fields(Receipt)
 
 
 class MemoryStorage:
-    """See `adohub.Storage`. `clock` gives seconds; it dates events for `max_age_s` and idempotency keys."""
+    """See `adohub.Storage`. `clock` gives seconds; it dates events, idempotency keys and ended keys."""
 
     def __init__(self, settings: StorageSettings, clock: Any = time.monotonic) -> None:
         self._settings = settings
         self._clock = clock
         self._epoch = f"{int(time.time()):08x}{secrets.token_hex(2)}"
-        self._records: list[_Record] = []
+        self._records: list[Record] = []
         self._arrived_at: list[float] = []
         self._base_offset = self._first_offset = 1
-        self._by_key: dict[tuple[str, str | None], deque[_Record]] = {}
-        self._latest: OrderedDict[tuple[str, str | None], _Record] = OrderedDict()
+        self._by_key: dict[Place, deque[Record]] = {}
+        self._newest = NewestOfKeys(settings)
         self._repeats: OrderedDict[_Author, tuple[float, Receipt]] = OrderedDict()
         self._followed: dict[object, int] = {}
         self._arrival = trio.Event()
@@ -83,24 +82,33 @@ class MemoryStorage:
         self._arrival = trio.Event()
         return receipts
 
+    async def check(self) -> None:
+        await trio.lowlevel.checkpoint()
+
     def _keep(self, draft: Draft, moment: float) -> Receipt:
-        topic, key, body, timestamp, name, idempotency_key = draft
+        topic, key, body, timestamp, name, idempotency_key, ends, if_revision = draft
         author = (name, idempotency_key) if idempotency_key else None
         if author is not None and author in self._repeats:
             first = self._repeats[author][1]
             return Receipt(first.position, first.timestamp, repeated=True)
+        place = (topic, key)
+        if if_revision is not None or topic in self._settings.state_keys:
+            rejection = self._newest.rejection(place, if_revision)
+            if rejection:
+                found = Position(self._epoch, self._newest.revision(place))
+                return Receipt(found, "", rejected=rejection)
         offset = self._base_offset + len(self._records)
         record = (offset, topic, key, body, timestamp)
         self._records.append(record)
         self._arrived_at.append(moment)
-        place = (topic, key)
         bucket = self._by_key.get(place)
         if bucket is None:
             bucket = self._by_key[place] = deque()
         bucket.append(record)
-        self._latest[place] = record
-        self._latest.move_to_end(place)
-        receipt = _receipt((_position((self._epoch, offset)), timestamp, False))
+        self._newest.put(place, record)
+        for ended in ends:
+            self._newest.end((ended, key), moment)
+        receipt = _receipt((_position((self._epoch, offset)), timestamp, False, ""))
         if author is not None:
             self._repeats[author] = (moment, receipt)
         return receipt
@@ -131,14 +139,14 @@ class MemoryStorage:
             gone = self._first_offset - self._base_offset
             del self._records[:gone], self._arrived_at[:gone]
             self._base_offset = self._first_offset
-        while len(self._latest) > self._settings.max_events:
-            self._latest.popitem(last=False)
+        self._newest.let_go(moment, self._by_key)
 
     def _drop_from_index(self, place: tuple[str, str | None]) -> None:
         bucket = self._by_key[place]
         bucket.popleft()
         if not bucket:
             del self._by_key[place]
+            self._newest.left_history(place)
 
     # ── read ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -167,25 +175,25 @@ class MemoryStorage:
         end = chosen[-1].position if len(chosen) == limit else max(after, Position(self._epoch, reached))
         return Page(chosen, end, more=end < self.head())
 
-    def _of_key(self, selection: Selection, after: Position) -> tuple[Iterable[_Record], int]:
+    def _of_key(self, selection: Selection, after: Position) -> tuple[Iterable[Record], int]:
         buckets = [
             self._after(self._by_key.get((topic, selection.key), ()), after) for topic in selection.topics
         ]
         return merge(*buckets), self.head().offset
 
     @staticmethod
-    def _after(bucket: Iterable[_Record], after: Position) -> Iterator[_Record]:
+    def _after(bucket: Iterable[Record], after: Position) -> Iterator[Record]:
         return (record for record in bucket if record[0] > after.offset)
 
-    def _scan(self, after: Position) -> tuple[Iterable[_Record], int]:
+    def _scan(self, after: Position) -> tuple[Iterable[Record], int]:
         window = self._slice(after, SCAN_EVENTS)
         return window, window[-1][0] if window else self.head().offset
 
-    def _slice(self, after: Position, count: int) -> Sequence[_Record]:
+    def _slice(self, after: Position, count: int) -> Sequence[Record]:
         start = max(after.offset + 1, self._first_offset) - self._base_offset
         return self._records[start : start + count]
 
-    def _chosen(self, records: Iterable[_Record], selection: Selection) -> Iterator[Event]:
+    def _chosen(self, records: Iterable[Record], selection: Selection) -> Iterator[Event]:
         covers = cache(selection.covers)
         for record in records:
             if selection.key in (None, record[2]) and covers(record[1]):
@@ -193,18 +201,35 @@ class MemoryStorage:
                 if selection.admits(event):
                     yield event
 
-    def _event(self, record: _Record) -> Event:
+    def _event(self, record: Record) -> Event:
         offset, topic, key, body, timestamp = record
         return _event((_position((self._epoch, offset)), topic, key, body, timestamp))
 
-    async def latest(self, selection: Selection) -> Sequence[Event]:
+    async def latest(self, selection: Selection) -> Newest:
         await trio.lowlevel.checkpoint()
+        self._trim(self._clock())
+        position = self.head()
+        ended = frozenset(Position(self._epoch, offset) for offset in self._newest.ended())
+        newest: dict[Place, Event] = {}
+        records = self._candidates(selection)
+        while some := list(islice(records, SCAN_EVENTS)):
+            newest |= {(event.topic, event.key): event for event in self._chosen(some, selection)}
+            if len(some) == SCAN_EVENTS:
+                await trio.lowlevel.checkpoint()
+        return Newest(sorted(newest.values(), key=lambda event: event.position), position, ended)
+
+    def _candidates(self, selection: Selection) -> Iterator[Record]:
+        """What `latest` has to look at, the newest of each place last. As it is now: others may append."""
         if selection.is_exact and selection.key is not None:
-            found = (self._latest.get((topic, selection.key)) for topic in selection.topics)
-            records: Iterable[_Record] = (record for record in found if record is not None)
+            places = [(topic, selection.key) for topic in selection.topics]
+            newest = [record for place in places if (record := self._newest.get(place)) is not None]
+            buckets = [list(self._by_key.get(place, ())) for place in places] if selection.where else []
         else:
-            records = self._latest.values()
-        return sorted(self._chosen(records, selection), key=lambda event: event.position)
+            newest = list(self._newest.shown())
+            history = self._records[self._first_offset - self._base_offset :] if selection.where else []
+            buckets = [[record for record in history if not self._newest.is_gone(record[1:3])]]
+        older = [record for record in newest if record[0] < self._first_offset or not selection.where]
+        return chain(older, *buckets)
 
     def head(self) -> Position:
         return Position(self._epoch, self._base_offset + len(self._records) - 1)
