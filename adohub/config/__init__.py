@@ -11,14 +11,12 @@ from adohub.config.sections import (
     Logging,
     Plugins,
     Presence,
-    Redis,
     Role,
     Server,
-    Sqlite,
-    Storage,
     Token,
     Topics,
 )
+from adohub.config.storage import Redis, Sqlite, Storage
 
 __all__ = [
     "Auth",

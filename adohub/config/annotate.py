@@ -12,7 +12,8 @@ import tomli_w
 from attrs import Attribute
 
 from adohub.config.engines import ENGINES
-from adohub.config.sections import Config, Example
+from adohub.config.keys import Example
+from adohub.config.sections import Config
 from adohub.errors import ConfigError, Problem
 from adohub.structuring import own_name, path_text
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from adohub.config.sections import Storage
+from adohub.config.storage import Storage
 
 ENGINES = attrs.fields(Storage).engines.name
 """The attribute that is no key."""

@@ -14,7 +14,8 @@ from typing import Any, get_args, get_origin
 import attrs
 
 from adohub.config.engines import ENGINES
-from adohub.config.sections import Config, DeclaredChannel, Storage
+from adohub.config.sections import Config, DeclaredChannel
+from adohub.config.storage import Storage
 from adohub.config.toml import read_value
 from adohub.errors import Problem
 from adohub.structuring import did_you_mean, path_text

@@ -8,7 +8,8 @@ from typing import Any
 
 from adohub.config.engines import OWN_KEYS, gather_engines
 from adohub.config.environment import KeyPath, lay_over
-from adohub.config.sections import Config, Storage
+from adohub.config.sections import Config
+from adohub.config.storage import Storage
 from adohub.config.toml import read_toml
 from adohub.config.unavailable import not_available_yet
 from adohub.errors import ConfigError, Problem

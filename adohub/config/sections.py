@@ -11,35 +11,11 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from attrs import Attribute, field, frozen
-from attrs.validators import and_, deep_iterable, ge, gt, le, min_len
+from attrs.validators import and_, deep_iterable, ge, le, min_len
 
+from adohub.config.keys import FILLED, FILLED_TEXTS, NOT_NEGATIVE, POSITIVE, Example, about, lower
+from adohub.config.storage import Storage
 from adohub.model import OnGap, OnSlow, Replay
-
-
-@frozen
-class Example:
-    """What an empty table could hold: one entry, shown in the annotated file as a comment."""
-
-    name: str
-    entry: object
-
-
-def about(
-    doc: str | None, *, unit: str = "", secret: bool = False, example: Example | None = None
-) -> dict[str, Any]:
-    """Metadata of one key: what the annotated file says of it, and whether its value may be shown."""
-    return {"doc": doc, "unit": unit, "secret": secret, "example": example}
-
-
-def lower(text: str) -> str:
-    """`text` in lower case."""
-    return text.lower()
-
-
-POSITIVE = gt(0)
-NOT_NEGATIVE = ge(0)
-FILLED: Any = min_len(1)
-FILLED_TEXTS = deep_iterable(FILLED)
 
 
 @frozen
@@ -148,66 +124,6 @@ class Keepalive:
     )
     pong_wait_ms: int = field(
         default=5000, validator=POSITIVE, metadata=about("Time it has to answer.", unit="milliseconds")
-    )
-
-
-@frozen
-class Sqlite:
-    """The engine "sqlite"."""
-
-    path: str = field(default="adohub.db", validator=FILLED, metadata=about("The database file."))
-    synchronous: Literal["full", "normal"] = field(
-        default="full",
-        metadata=about('"full" keeps every acknowledged event through a power cut, "normal" is faster.'),
-    )
-
-
-@frozen
-class Redis:
-    """The engine "redis", which several hubs can share."""
-
-    url: str = field(
-        default="redis://localhost:6379/0",
-        repr=False,
-        validator=FILLED,
-        metadata=about("Where Redis is.", secret=True),
-    )
-    prefix: str = field(
-        default="ado", validator=FILLED, metadata=about("First part of every key and channel in Redis.")
-    )
-
-
-@frozen
-class Storage:
-    """Who keeps events, how many and how long."""
-
-    engine: str = field(
-        default="memory",
-        validator=FILLED,
-        metadata=about('Storage engine: "memory", "sqlite", or one a plugin brings.'),
-    )
-    max_events: int = field(
-        default=100000, validator=POSITIVE, metadata=about("Events kept for replay; the oldest go first.")
-    )
-    max_age_s: int = field(
-        default=86400, validator=POSITIVE, metadata=about("How long an event is kept.", unit="seconds")
-    )
-    idempotency_window_s: int = field(
-        default=300,
-        validator=NOT_NEGATIVE,
-        metadata=about(
-            "How long an idempotency key is remembered: an event sent again within it is kept once.",
-            unit="seconds",
-        ),
-    )
-    sqlite: Sqlite = field(factory=Sqlite, metadata=about(Sqlite.__doc__))
-    redis: Redis = field(factory=Redis, metadata=about(Redis.__doc__))
-    engines: Mapping[str, Mapping[str, Any]] = field(
-        factory=dict,
-        metadata=about(
-            "Each [storage.NAME] is handed to the engine NAME as it stands.",
-            example=Example("NAME", {"key": "value"}),
-        ),
     )
 
 

@@ -56,6 +56,7 @@ STORAGES = st.builds(
     max_events=COUNT,
     max_age_s=COUNT,
     idempotency_window_s=st.integers(0, 9999),
+    keep_ended_s=st.integers(0, 9999),
     sqlite=st.builds(Sqlite, path=FILLED, synchronous=st.sampled_from(["full", "normal"])),
     redis=st.builds(Redis, url=FILLED, prefix=FILLED),
     engines=st.dictionaries(st.sampled_from(["nats", "s3"]), FOREIGN),

@@ -38,6 +38,7 @@ CONTRACT = {
     "storage.max_events": 100000,
     "storage.max_age_s": 86400,
     "storage.idempotency_window_s": 300,
+    "storage.keep_ended_s": 3600,
     "storage.sqlite.path": "adohub.db",
     "storage.sqlite.synchronous": "full",
     "storage.redis.url": "redis://localhost:6379/0",
