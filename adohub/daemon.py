@@ -15,6 +15,7 @@ from pathlib import Path
 
 import structlog
 import trio
+from attrs import asdict
 
 from adohub.config import Config
 from adohub.config import Storage as StorageConfig
@@ -92,7 +93,7 @@ class Daemon:
         """
         engine = check_engine(self._config, self._registry)
         check_exposure(self._config, self._registry)
-        async with engine.open(_settings(self._config.storage)) as storage:
+        async with engine.open(_settings(self._config.storage, self._registry)) as storage:
             await self._run_on(storage, signals, task_status)
 
     async def _run_on(
@@ -103,7 +104,11 @@ class Daemon:
         journal = Journal(storage, metrics)
         routes = Routes(_COHORTS[config.server.fan_out])
         policy = Policy(config.auth.roles, registry.authorizers, registry.topics)
-        intake = Intake(registry.topics, allow_undeclared=config.topics.allow_undeclared)
+        intake = Intake(
+            registry.topics,
+            allow_undeclared=config.topics.allow_undeclared,
+            endings=registry.endings,
+        )
         service = HubService(registry, journal, intake, policy, engine=config.storage.engine)
         dispatch = Dispatch(registry, service, journal, routes, policy)
         authentication = Authentication(
@@ -120,12 +125,13 @@ class Daemon:
         metrics.connections = lambda: gate.websockets
         metrics.subscriptions = gate.subscriptions
         metrics.deliveries = lambda: routes.given
-        service.report_status(lambda: "draining" if gate.draining else "ok")
+        service.report_draining(lambda: gate.draining)
 
         server = config.server
         listeners = await _listen(server.host, server.port, server.unix_socket)
         async with trio.open_nursery() as engine_room:
             engine_room.start_soon(journal.keep)
+            engine_room.start_soon(journal.recover)
             engine_room.start_soon(pump, journal, routes)
             engine_room.start_soon(keepalive.run)
             engine_room.start_soon(turn.run)
@@ -220,12 +226,15 @@ def check_engine(config: Config, registry: Registry) -> StorageEngine:
     return engine
 
 
-def _settings(config: StorageConfig) -> StorageSettings:
+def _settings(config: StorageConfig, registry: Registry) -> StorageSettings:
+    own = {"sqlite": asdict(config.sqlite), "redis": asdict(config.redis), **config.engines}
     return StorageSettings(
         max_events=config.max_events,
         max_age_s=config.max_age_s,
         idempotency_window_s=config.idempotency_window_s,
-        table=config.engines.get(config.engine, {}),
+        table=own.get(config.engine, {}),
+        ended_s=config.keep_ended_s,
+        state_keys={name: topic.state_keys for name, topic in registry.topics.items() if topic.state_keys},
     )
 
 

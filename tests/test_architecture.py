@@ -49,6 +49,7 @@ MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
 BLIND_CATCHES = {
+    "adohub.builtin.sqlite.storage": "a fault of its writing thread, which whoever appends is told",
     "adohub.hub.journal": "a storage engine, whose append then fails like any other",
     "adohub.hub.supervisor": "a source, which is restarted",
     "adohub.net.dispatch": "a procedure: the one place where its failure becomes a tRPC error",

@@ -31,9 +31,11 @@ async def healthz(request: RouteRequest) -> RouteResponse:
 
 
 async def readyz(request: RouteRequest) -> RouteResponse:
-    """200 when new connections are welcome, 503 while draining."""
-    status = request.hub.health()["status"]
-    return _json(200 if status == "ok" else 503, {"status": status})
+    """200 when new connections and events are welcome, 503 while draining or when storage takes nothing."""
+    status, trouble = request.hub.health()["status"], request.hub.trouble()
+    return _json(
+        200 if status == "ok" else 503, {"status": status, **({"storage": "unavailable"} if trouble else {})}
+    )
 
 
 async def metrics(request: RouteRequest) -> RouteResponse:

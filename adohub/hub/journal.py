@@ -8,9 +8,9 @@ the same step has missed nothing and will get nothing twice.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import structlog
 import trio
@@ -39,11 +39,16 @@ UNDELIVERED_EVENTS = 16_384
 UNDELIVERED_BYTES = 64 * 1024 * 1024
 """How many bytes of payload those may have."""
 
+CHECK_AGAIN_S = 1.0
+"""How often storage that takes nothing is asked whether it would, in seconds."""
+
 RECENT_EVENTS = 512
 """How many delivered events are remembered, so that a cursor's last steps to the head need no storage."""
 
 RECENT_BYTES = 4 * 1024 * 1024
 """How many bytes of payload the remembered events may have."""
+
+T = TypeVar("T")
 
 _position = attrgetter("position")
 
@@ -85,6 +90,10 @@ def _fail(submitted: Sequence[_Submitted], error: StorageError) -> None:
         submission.fail(own)
 
 
+def _fault(error: Exception) -> StorageError:
+    return StorageError(f"the storage engine is at fault: {type(error).__name__}")
+
+
 class Journal:
     """The one order of events, as this hub sees it."""
 
@@ -104,6 +113,8 @@ class Journal:
         self._inbox_bytes = 0
         self.trouble: str | None = None
         """Why storage takes nothing just now, in words for an operator; None while it does."""
+        self._troubled = trio.Event()
+        self._unreadable: str | None = None
         self._arrival = trio.Event()
         self._appending = False
         self._idle = trio.Event()
@@ -140,6 +151,34 @@ class Journal:
             self._idle.set()
             self._idle = trio.Event()
 
+    async def recover(self) -> None:
+        """The task that asks storage that takes nothing whether it would: nobody may be publishing now."""
+        while True:
+            await self._troubled.wait()
+            await trio.sleep(CHECK_AGAIN_S)
+            try:
+                await self._storage.check()
+            except Exception as error:  # noqa: BLE001 - as in _append
+                self._note_trouble(error)
+            else:
+                self._note_success()
+
+    def _note_trouble(self, error: Exception) -> StorageError:
+        """Storage takes nothing, because of `error`, which is returned in words for an operator."""
+        told = error if isinstance(error, StorageError) else _fault(error)
+        if self.trouble != str(told):
+            stranger = None if told is error else error
+            _log.error("storage takes no events", error=str(told), exc_info=stranger)
+        self.trouble = str(told)
+        self._troubled.set()
+        return told
+
+    def _note_success(self) -> None:
+        if self.trouble is not None:
+            _log.info("storage takes events again")
+            self.trouble = None
+            self._troubled = trio.Event()
+
     async def flushed(self) -> None:
         """Wait until everything that has been submitted is in storage, or refused by it."""
         while self._inbox or self._appending:
@@ -164,13 +203,10 @@ class Journal:
         began = trio.current_time()
         try:
             receipts = await self._storage.append(drafts)
-        except StorageError as error:
-            _fail(submitted, error)
-            return
         except Exception as error:  # noqa: BLE001 - an engine is a stranger's code: publishing fails, the hub not
-            _log.exception("the storage engine is at fault")
-            _fail(submitted, StorageError(f"the storage engine is at fault: {type(error).__name__}"))
+            _fail(submitted, self._note_trouble(error))
             return
+        self._note_success()
         self.metrics.append.observe(trio.current_time() - began)
         self._note_underway(receipts, sum([size for _, size, _ in submitted]), began)
         start = 0
@@ -281,13 +317,25 @@ class Journal:
         ]
         return Page(events, self.head)
 
+    async def _told(self, reading: Awaitable[T]) -> T:
+        """What storage answers; the log is told when it begins to answer nothing, not each time."""
+        try:
+            answer = await reading
+        except StorageError as error:
+            if str(error) != self._unreadable:
+                _log.error("storage cannot be read", error=str(error))
+            self._unreadable = str(error)
+            raise
+        self._unreadable = None
+        return answer
+
     async def look_back(self, selection: Selection, after: Position, limit: int) -> Page:
         """A page of chosen events after `after`, delivered or not: who has published finds it here."""
-        return await self._storage.read(selection, after, limit)
+        return await self._told(self._storage.read(selection, after, limit))
 
     async def read(self, selection: Selection, after: Position, limit: int) -> Page:
         """A page of chosen events after `after`, which ends at the head at the latest."""
-        page = await self._storage.read(selection, after, limit)
+        page = await self._told(self._storage.read(selection, after, limit))
         if page.reached <= self.head:
             return page
         events = [event for event in page.events if event.position <= self.head]
@@ -297,15 +345,15 @@ class Journal:
         """The newest event of each (topic, key) that any of `selections` chooses, as far as delivered."""
         events: list[Event] = []
         for selection in selections:
-            events += (await self._storage.latest(selection)).events
+            events += (await self._told(self._storage.latest(selection))).events
         return sorted((event for event in events if event.position <= self.head), key=_position)
 
     async def snapshot(self, selection: Selection) -> Newest:
         """The newest chosen event of each (topic, key), once all of it is delivered."""
-        newest = await self._storage.latest(selection)
+        newest = await self._told(self._storage.latest(selection))
         await self.delivered(newest.position)
         return newest
 
     async def look_at_newest(self, selection: Selection) -> Newest:
         """The same at once, delivered or not: who has published finds it here."""
-        return await self._storage.latest(selection)
+        return await self._told(self._storage.latest(selection))

@@ -40,11 +40,11 @@ class HubService:
         self._engine = engine
         self._instance = secrets.token_hex(6)
         self._started_at = trio.current_time()
-        self._status: Callable[[], str] = lambda: "ok"
+        self._is_draining: Callable[[], bool] = lambda: False
 
-    def report_status(self, status: Callable[[], str]) -> None:
-        """Let `status` say what `health()` reports."""
-        self._status = status
+    def report_draining(self, is_draining: Callable[[], bool]) -> None:
+        """Let `is_draining` say whether `health()` reports it."""
+        self._is_draining = is_draining
 
     def submit(self, principal: Principal, events: Sequence[PublishRequest]) -> Submission:
         """Publish all of `events` or none. See `adohub.plugin.contracts.Hub.submit`."""
@@ -102,8 +102,9 @@ class HubService:
 
     def health(self) -> Mapping[str, Any]:
         """`{status, version, instance, uptime}`, uptime in seconds."""
+        status = "draining" if self._is_draining() else "degraded" if self._journal.trouble else "ok"
         return {
-            "status": self._status(),
+            "status": status,
             "version": __version__,
             "instance": self._instance,
             "uptime": round(trio.current_time() - self._started_at, 3),

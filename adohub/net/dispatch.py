@@ -140,14 +140,12 @@ class Dispatch:
         if isinstance(error, StructureError):
             return PeerError("BAD_REQUEST", str(error))
         if isinstance(error, StorageError):
-            _log.warning("storage failed", where=where, error=str(error))
             return PeerError("SERVICE_UNAVAILABLE", "storage cannot be used just now; try again")
         return PeerError("INTERNAL_SERVER_ERROR", f"internal fault; incident {self.incident(error, where)}")
 
     def goodbye(self, error: Exception) -> Goodbye | None:
         """How a connection ends because a replay met `error`: passing trouble closes it, to be resumed."""
         if isinstance(error, StorageError):
-            _log.warning("storage failed during a replay", error=str(error))
             return Goodbye(CLOSE_TRY_AGAIN, "storage cannot be used just now; reconnect to resume")
         return None
 

@@ -20,7 +20,18 @@ from adohub.version import __version__
 
 ENTRY_POINT_GROUP = "adohub"
 
-BUILTINS: Sequence[str] = ("memory", "tokens", "hub", "events", "tasks", "agents", "system", "pages")
+BUILTINS: Sequence[str] = (
+    "memory",
+    "sqlite",
+    "tokens",
+    "hub",
+    "events",
+    "tasks",
+    "agents",
+    "system",
+    "state",
+    "pages",
+)
 """The plugins in `adohub.builtin`, in load order."""
 
 

@@ -110,6 +110,12 @@ class Listener:
         raise AssertionError(f"dropped: {goodbye}")
 
     @property
+    def ids(self) -> list[str]:
+        """The id of each message that has data."""
+        results = [one["result"] for one in messages(b"".join(self.frames))]
+        return [one["id"] for one in results if one["type"] == "data"]
+
+    @property
     def data(self) -> list[Any]:
         """The data of each message, `stopped` at the end of it if it has stopped."""
         results = [one["result"] for one in messages(b"".join(self.frames))]
@@ -121,10 +127,13 @@ async def running(config: Config | None = None) -> AsyncIterator[Running]:
     """The hub of `config`, everything of which ends with the block."""
     config = config or Config()
     registry = load(config)
-    storage = MemoryStorage(StorageSettings(config.storage.max_events, 3600, 300))
+    state_keys = {name: topic.state_keys for name, topic in registry.topics.items() if topic.state_keys}
+    storage = MemoryStorage(StorageSettings(config.storage.max_events, 3600, 300, state_keys=state_keys))
     journal, routes = Journal(storage), Routes()
     policy = Policy(config.auth.roles, registry.authorizers, registry.topics)
-    intake = Intake(registry.topics, allow_undeclared=config.topics.allow_undeclared)
+    intake = Intake(
+        registry.topics, allow_undeclared=config.topics.allow_undeclared, endings=registry.endings
+    )
     service = HubService(registry, journal, intake, policy, engine="memory")
     dispatch = Dispatch(registry, service, journal, routes, policy)
     async with trio.open_nursery() as nursery:

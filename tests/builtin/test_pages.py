@@ -30,7 +30,7 @@ async def test_hello_is_a_page_whose_links_lead_to_routes(hub: Running) -> None:
 
 @pytest.mark.parametrize(("status", "alive", "ready"), [("ok", 200, 200), ("draining", 200, 503)])
 async def test_health_and_readiness(hub: Running, status: str, alive: int, ready: int) -> None:
-    hub.service.report_status(lambda: status)
+    hub.service.report_draining(lambda: status == "draining")
     for path, expected in (("/healthz", alive), ("/readyz", ready)):
         response = await get(hub, path)
         assert (response.status, response.content_type) == (expected, "application/json")

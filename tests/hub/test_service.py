@@ -226,7 +226,7 @@ async def test_health(world: World) -> None:
     assert re.fullmatch("[0-9a-f]{12}", health["instance"])
     assert world.service.health()["instance"] == health["instance"]
     assert 0 <= health["uptime"] < 10
-    world.service.report_status(lambda: "draining")
+    world.service.report_draining(lambda: True)
     assert world.service.health()["status"] == "draining"
 
 

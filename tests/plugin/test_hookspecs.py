@@ -146,7 +146,7 @@ def test_adohub_storage_engines(workshop: Workshop) -> None:
             return [StorageEngine("paper", lambda settings: None)]
         """,
     )
-    assert set(workshop.load().storage_engines) == {"memory", "paper"}
+    assert set(workshop.load().storage_engines) == {"memory", "paper", "sqlite"}
 
 
 def test_adohub_http_routes(workshop: Workshop) -> None:

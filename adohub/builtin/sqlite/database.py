@@ -1,0 +1,148 @@
+"""The file: made, locked, checked and connected to, and what epoch it is of.
+
+One hub at a time: it holds a lock beside the file as long as it lives. The epoch is the file's own, and a new
+one begins whenever events may have been lost that a client has seen:
+
+- the file is another one than last time: a backup that was restored, a copy;
+- it was not closed, the machine has been started since, and `synchronous = "normal"` may lose the last events
+  with the power.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import sqlite3
+import time
+from pathlib import Path
+from typing import Literal
+
+from attrs import define, frozen
+
+from adohub import StorageError
+from adohub.builtin.sqlite.faults import translated
+from adohub.builtin.sqlite.schema import migrate
+
+Synchronous = Literal["full", "normal"]
+
+BUSY_S = 2.0
+"""How long another process may hold the file before that is an error, in seconds."""
+
+STATEMENTS = 256
+"""How many prepared statements a connection keeps."""
+
+WAL_BYTES = 64 * 1024 * 1024
+"""What is left of the write-ahead log once it has been worked through, at most."""
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@frozen
+class Database:
+    """The database at `path`, opened for this process alone by `open_database`."""
+
+    path: Path
+    synchronous: Synchronous
+    epoch: str
+    lock: int
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection that writes. Raises StorageError."""
+        return _connect(self.path, f"PRAGMA synchronous = {self.synchronous}")
+
+    def connect_for_reading(self) -> sqlite3.Connection:
+        """A connection that only reads. Raises StorageError."""
+        return _connect(self.path, "PRAGMA query_only = 1")
+
+    def close(self, connection: sqlite3.Connection) -> None:
+        """Note in the file that it was closed, close `connection`, which writes, and release the lock."""
+        try:
+            with translated(self.path):
+                connection.execute("UPDATE hub SET value = '' WHERE name = 'opened'")
+                connection.close()
+        finally:
+            os.close(self.lock)
+
+
+def open_database(path: Path, synchronous: Synchronous) -> Database:
+    """Make the database at `path` if need be, and see that it is whole, ours and of the newest schema.
+
+    Raises StorageError with the reason.
+    """
+    with translated(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = _lock(path)
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            connection = _connect(path, f"PRAGMA synchronous = {synchronous}")
+            try:
+                [verdict] = connection.execute("PRAGMA quick_check(1)").fetchone()
+                if verdict != "ok":
+                    raise StorageError(f"{path} is damaged; restore a backup, or move it away to begin anew")
+                connection.execute("PRAGMA journal_mode = WAL")
+                migrate(connection, path)
+                epoch = _epoch(connection, path, synchronous)
+            finally:
+                connection.close()
+        except BaseException:
+            os.close(lock)
+            raise
+    return Database(path, synchronous, epoch, lock)
+
+
+def _lock(path: Path) -> int:
+    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise StorageError(f"{path} is in use by another adohub") from error
+    return lock
+
+
+def _connect(path: Path, *settings: str) -> sqlite3.Connection:
+    with translated(path):
+        connection = sqlite3.connect(
+            path,
+            timeout=BUSY_S,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=STATEMENTS,
+        )
+        for setting in (*settings, f"PRAGMA journal_size_limit = {WAL_BYTES}", "PRAGMA temp_store = MEMORY"):
+            connection.execute(setting)
+        return connection
+
+
+@define
+class _Identity:
+    """What tells whether the file is still the one that clients have ids of."""
+
+    epoch: str | None
+    inode: int | None
+    opened: str
+    """How it was opened and since which start of the machine, if it has not been closed since."""
+
+
+def _epoch(connection: sqlite3.Connection, path: Path, synchronous: Synchronous) -> str:
+    """The epoch that holds from now on, which is noted in the file."""
+    noted = dict(connection.execute("SELECT name, value FROM hub").fetchall())
+    was = _Identity(noted.get("epoch"), noted.get("inode"), noted.get("opened", ""))
+    inode, boot = path.stat().st_ino, _boot_id()
+    lost_power = was.opened.startswith("normal ") and (not boot or was.opened != f"normal {boot}")
+    epoch = was.epoch
+    if epoch is None or was.inode != inode or lost_power:
+        epoch = f"{int(time.time()):08x}{secrets.token_hex(2)}"
+    now = {"epoch": epoch, "inode": inode, "opened": f"{synchronous} {boot}"}
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("INSERT OR REPLACE INTO hub VALUES (?, ?)", now.items())
+    connection.execute("COMMIT")
+    return epoch
+
+
+def _boot_id() -> str:
+    try:
+        return _BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return ""

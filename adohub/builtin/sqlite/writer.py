@@ -1,0 +1,349 @@
+"""What the one writing thread does: each append is one transaction, answered once it is on the disk.
+
+Law: nothing in memory changes before the commit has succeeded. After a failure the connection is dropped, and
+what the file says is read anew before anything else is written.
+
+Measured reason for statements of many rows: this module's calls let go of the interpreter once for every row
+that a statement returns or is run for, and while the hub is busy it takes up to milliseconds to get it back.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from attrs import define, field, frozen
+
+from adohub import EXISTS, Draft, Event, Position, Receipt, Rejection, StorageSettings, from_fields
+from adohub.builtin.sqlite.database import Database
+from adohub.builtin.sqlite.faults import translated
+
+ROWS = (256, 64, 16, 4, 1)
+"""How many rows the prepared insertions have."""
+
+STEP_EVENTS = 1024
+"""How many events are let go of in one transaction, so that no append waits long for it."""
+
+_position, _event, _receipt = from_fields(Position), from_fields(Event), from_fields(Receipt)
+
+Place = tuple[str, str | None]
+_Revision = tuple[int, bool]
+"""The offset of the newest event of a place, 0 if there is none, and whether it has ended."""
+
+
+@frozen
+class Bounds:
+    """What the hub knows when it writes: the time, and the tail it would like to have (an offset)."""
+
+    moment: float
+    tail: int
+
+
+@define
+class Appended:
+    """What one transaction has done: receipts by batch, and the new events."""
+
+    receipts: list[Sequence[Receipt]] = field(factory=list)
+    events: list[Event] = field(factory=list)
+
+
+@define
+class _Change:
+    """What is about to be written, on top of what the file holds."""
+
+    moment: float
+    offset: int
+    events: list[Event] = field(factory=list)
+    revisions: dict[Place, _Revision] = field(factory=dict)
+    live: Counter[str] = field(factory=Counter)
+    repeats: dict[tuple[str, str], Receipt] = field(factory=dict)
+    ends: list[tuple[str, str | None, int]] = field(factory=list)
+
+
+class Writer:
+    """The writing side of `database`. Its methods run in one thread at a time, and raise StorageError."""
+
+    def __init__(self, database: Database, settings: StorageSettings) -> None:
+        self._database = database
+        self._settings = settings
+        self._connection: sqlite3.Connection | None = None
+        self.head = self.trimmed = 0
+        """Offsets: of the newest event; up to which history has been let go of."""
+        self._live: Counter[str] = Counter()
+        self._repeats: OrderedDict[tuple[str, str], tuple[float, Receipt]] = OrderedDict()
+
+    # ── what the file says ───────────────────────────────────────────────────────────────────────────
+
+    def load(self) -> Sequence[tuple[float, int]]:
+        """Connect, and read what the file says; history as (arrived at, offset) of some of its events."""
+        with translated(self._database.path):
+            return self._load(self._database.connect())
+
+    def _load(self, connection: sqlite3.Connection) -> Sequence[tuple[float, int]]:
+        self._connection = connection
+        [tail] = connection.execute(
+            "SELECT coalesce((SELECT value FROM hub WHERE name = 'tail'), 0)"
+        ).fetchone()
+        [newest] = connection.execute("SELECT coalesce(max(offset), 0) FROM events").fetchone()
+        self.trimmed, self.head = tail, max(newest, tail)
+        self._live = Counter({topic: self._count_live(topic) for topic in self._settings.state_keys})
+        kept = connection.execute(
+            "SELECT author, idempotency_key, offset, timestamp, seen_at FROM repeats"
+            " ORDER BY seen_at DESC LIMIT ?",
+            (self._settings.max_events,),
+        ).fetchall()
+        self._repeats = OrderedDict(
+            ((author, key), (seen_at, Receipt(self._at(offset), timestamp)))
+            for author, key, offset, timestamp, seen_at in reversed(kept)
+        )
+        every = max(1, (self.head - tail) // 1000)
+        return connection.execute(
+            "SELECT max(arrived_at), max(offset) FROM events WHERE offset > ? GROUP BY offset / ? ORDER BY 2",
+            (tail, every),
+        ).fetchall()
+
+    def _count_live(self, topic: str) -> int:
+        """How many keys of a state topic have not ended."""
+        assert self._connection is not None
+        [count] = self._connection.execute(
+            "SELECT count(*) FROM (SELECT max(offset), gone_at FROM events WHERE topic = ? GROUP BY key"
+            " HAVING gone_at IS NULL)",
+            (topic,),
+        ).fetchone()
+        return int(count)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close(self._connected())
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self.load()
+        assert self._connection is not None
+        return self._connection
+
+    def _at(self, offset: int) -> Position:
+        return _position((self._database.epoch, offset))
+
+    # ── append ───────────────────────────────────────────────────────────────────────────────────────
+
+    def append(self, batches: Sequence[Sequence[Draft]], bounds: Bounds) -> Appended:
+        """Keep `batches`, all or none. Returns once they are on the disk."""
+        with translated(self._database.path):
+            connection = self._connected()
+            self._forget_repeats(bounds.moment)
+            change = _Change(bounds.moment, self.head)
+            receipts: list[Sequence[Receipt]] = []
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                change.revisions = self._look_up_revisions(batches)
+                receipts = [[self._judge(draft, change) for draft in batch] for batch in batches]
+                self._insert(change)
+                trimmed = self._trim(bounds, 2 * len(change.events))
+                connection.execute("COMMIT")
+            except BaseException:
+                self._drop()
+                raise
+        self.head, self.trimmed = change.offset, trimmed
+        self._live += change.live
+        for author, receipt in change.repeats.items():
+            self._repeats[author] = (change.moment, receipt)
+        return Appended(receipts, change.events)
+
+    def _drop(self) -> None:
+        """The connection's state is not to be relied on any more: what was not committed is rolled back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _judge(self, draft: Draft, change: _Change) -> Receipt:
+        """What becomes of `draft`: it goes into `change`, unless it is a repetition or rejected."""
+        topic, key, body, timestamp, name, idempotency_key, ends, if_revision = draft
+        author = (name, idempotency_key) if idempotency_key else None
+        if author is not None:
+            first = self._repeats[author][1] if author in self._repeats else change.repeats.get(author)
+            if first is not None:
+                return Receipt(first.position, first.timestamp, repeated=True)
+        place = (topic, key)
+        if place in change.revisions:
+            rejection = self._rejection(place, if_revision, change)
+            if rejection:
+                revision, has_ended = change.revisions[place]
+                return Receipt(self._at(0 if has_ended else revision), "", rejected=rejection)
+            self._note_revision(place, draft, change)
+        for ended in ends:
+            other = (ended, key)
+            if other in change.revisions and other != place:
+                change.revisions[other] = (change.revisions[other][0], True)
+        change.offset += 1
+        position = self._at(change.offset)
+        change.events.append(_event((position, topic, key, body, timestamp)))
+        change.ends += [(ended, key, change.offset) for ended in ends]
+        receipt = _receipt((position, timestamp, False, ""))
+        if author is not None:
+            change.repeats[author] = receipt
+        return receipt
+
+    def _rejection(self, place: Place, if_revision: int | None, change: _Change) -> Rejection:
+        newest, has_ended = change.revisions[place]
+        revision = 0 if has_ended else newest
+        if if_revision is not None and (revision == 0 if if_revision == EXISTS else revision != if_revision):
+            return "revision"
+        most = self._settings.state_keys.get(place[0])
+        live = self._live[place[0]] + change.live[place[0]]
+        return "full" if most is not None and revision == 0 and live >= most else ""
+
+    def _note_revision(self, place: Place, draft: Draft, change: _Change) -> None:
+        newest, has_ended = change.revisions[place]
+        was_live, is_live = newest > 0 and not has_ended, draft.topic not in draft.ends
+        if draft.topic in self._settings.state_keys:
+            change.live[draft.topic] += is_live - was_live
+        change.revisions[place] = (change.offset + 1, not is_live)
+
+    def _look_up_revisions(self, batches: Iterable[Sequence[Draft]]) -> dict[Place, _Revision]:
+        """The revision of each place that a draft is judged by."""
+        state = self._settings.state_keys
+        places: dict[Place, None] = {
+            (draft.topic, draft.key): None
+            for batch in batches
+            for draft in batch
+            if draft.if_revision is not None or draft.topic in state
+        }
+        if not places:
+            return {}
+        assert self._connection is not None
+        [found] = self._connection.execute(
+            "SELECT json_group_array(coalesce((SELECT json_array(offset, gone_at IS NOT NULL) FROM events"
+            " WHERE topic = place.value ->> 0 AND key IS place.value ->> 1 ORDER BY offset DESC LIMIT 1),"
+            " '[0,0]')) FROM json_each(?) AS place",
+            (json.dumps(list(places)),),
+        ).fetchone()
+        revisions = [json.loads(one) if isinstance(one, str) else one for one in json.loads(found)]
+        return {
+            place: (offset, bool(ended)) for place, (offset, ended) in zip(places, revisions, strict=True)
+        }
+
+    def _insert(self, change: _Change) -> None:
+        rows = [
+            (event.position.offset, event.topic, event.key, event.timestamp, change.moment, event.body)
+            for event in change.events
+        ]
+        self._execute_rows(
+            "INSERT INTO events (offset, topic, key, timestamp, arrived_at, body) VALUES ", rows
+        )
+        self._execute_rows(
+            "INSERT OR REPLACE INTO repeats VALUES ",
+            [
+                (*author, receipt.position.offset, receipt.timestamp, change.moment)
+                for author, receipt in change.repeats.items()
+            ],
+        )
+        assert self._connection is not None
+        if rows and self.trimmed:
+            self._connection.execute(
+                "DELETE FROM events WHERE offset IN (SELECT older.offset FROM events AS newer"
+                " JOIN events AS older ON older.topic = newer.topic AND older.key IS newer.key"
+                " AND older.offset <= ? WHERE newer.offset > ?)",
+                (self.trimmed, self.head),
+            )
+        if change.ends:
+            self._connection.execute(
+                "UPDATE events SET gone_at = ? WHERE gone_at IS NULL AND offset IN (SELECT ("
+                "SELECT max(offset) FROM events WHERE topic = ended.value ->> 0 AND key IS ended.value ->> 1"
+                " AND offset <= ended.value ->> 2) FROM json_each(?) AS ended)",
+                (change.moment + self._settings.ended_s, json.dumps(change.ends)),
+            )
+
+    def _execute_rows(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        assert self._connection is not None
+        start = 0
+        for count in ROWS:
+            while len(rows) - start >= count:
+                some = rows[start : start + count]
+                one = f"({', '.join('?' * len(some[0]))})"
+                values = [value for row in some for value in row]
+                self._connection.execute(statement + ", ".join([one] * count), values)
+                start += count
+
+    def _forget_repeats(self, moment: float) -> None:
+        oldest = moment - self._settings.idempotency_window_s
+        while self._repeats:
+            author, (seen_at, _) = next(iter(self._repeats.items()))
+            if seen_at >= oldest and len(self._repeats) <= self._settings.max_events:
+                return
+            del self._repeats[author]
+
+    # ── letting go ───────────────────────────────────────────────────────────────────────────────────
+
+    def _trim(self, bounds: Bounds, most: int) -> int:
+        """Let go of at most about `most` events before the tail, in a transaction; up to where it is done."""
+        tail = min(bounds.tail, self.trimmed + max(most, ROWS[0]))
+        if tail <= self.trimmed:
+            return self.trimmed
+        assert self._connection is not None
+        self._connection.execute(
+            "DELETE FROM events WHERE offset > ? AND offset <= ? AND (gone_at <= ? OR EXISTS (SELECT 1"
+            " FROM events AS newer WHERE newer.topic = events.topic AND newer.key IS events.key"
+            " AND newer.offset > events.offset))",
+            (self.trimmed, tail, bounds.moment),
+        )
+        self._connection.execute("INSERT OR REPLACE INTO hub VALUES ('tail', ?)", (tail,))
+        return tail
+
+    def tidy(self, bounds: Bounds) -> bool:
+        """Let go of some of what is too old or too much; whether there may be more of it."""
+        with translated(self._database.path):
+            connection = self._connected()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                trimmed = self._trim(bounds, STEP_EVENTS)
+                gone = connection.execute(
+                    "DELETE FROM events WHERE offset IN (SELECT offset FROM events"
+                    " WHERE gone_at <= ? AND offset <= ? LIMIT ?)",
+                    (bounds.moment, trimmed, STEP_EVENTS),
+                ).rowcount
+                gone = max(gone, self._thin_out(connection, trimmed))
+                connection.execute(
+                    "DELETE FROM repeats WHERE (author, idempotency_key) IN (SELECT author, idempotency_key"
+                    " FROM repeats WHERE seen_at < ? LIMIT ?)",
+                    (bounds.moment - self._settings.idempotency_window_s, STEP_EVENTS),
+                )
+                connection.execute("COMMIT")
+            except BaseException:
+                self._drop()
+                raise
+        self.trimmed = trimmed
+        return trimmed < bounds.tail or gone >= STEP_EVENTS
+
+    def _thin_out(self, connection: sqlite3.Connection, trimmed: int) -> int:
+        """Let go of the oldest newest events beyond history when there are more than history may have.
+
+        Of state topics only ended keys count: no other may be lost.
+        """
+        return connection.execute(
+            "DELETE FROM events WHERE offset IN (SELECT offset FROM events WHERE offset <= ?"
+            " AND (gone_at IS NOT NULL OR topic NOT IN (SELECT value FROM json_each(?)))"
+            " ORDER BY offset DESC LIMIT ? OFFSET ?)",
+            (trimmed, json.dumps(list(self._settings.state_keys)), STEP_EVENTS, self._settings.max_events),
+        ).rowcount
+
+    def check(self, moment: float) -> None:
+        """Do what an append does, and undo it. Raises StorageError."""
+        with translated(self._database.path):
+            connection = self._connected()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.execute(
+                    "INSERT INTO events (offset, topic, key, timestamp, arrived_at, body)"
+                    " VALUES (?, 'hub.check', NULL, '', ?, x'7b7d')",
+                    (self.head + 1, moment),
+                )
+                connection.execute("DELETE FROM events WHERE offset = ?", (self.head + 1,))
+                connection.execute("INSERT OR REPLACE INTO hub VALUES ('checked_at', ?)", (moment,))
+                connection.execute("COMMIT")
+            except BaseException:
+                self._drop()
+                raise
