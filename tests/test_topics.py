@@ -135,6 +135,26 @@ def test_a_selection_chooses_by_all_its_parts(
     assert selection.chooses(given_event) is (covers and admits and key in (None, of))
 
 
+@patiently
+@given(
+    st.builds(
+        Selection,
+        st.lists(patterns, max_size=3),
+        key=st.sampled_from([None, "t1", ""]),
+        where=st.sampled_from([(), (("agentId", "x"),)]),
+        visible=st.none() | st.lists(patterns, max_size=2),
+        prefix=st.sampled_from([None, "", "t"]),
+        permits=st.sampled_from([None, lambda topic, key: key == "t1"]),
+    ),
+    st.lists(
+        st.builds(event, topics, st.sampled_from([None, "t1", "x", ""]), agentId=st.sampled_from(["x", 1])),
+        max_size=6,
+    ),
+)
+def test_choosing_of_many_is_choosing_one_by_one(selection: Selection, events: list[Event]) -> None:
+    assert selection.choose(events) == [one for one in events if selection.chooses(one)]
+
+
 def test_equal_selections_can_be_looked_up_as_one() -> None:
     one = Selection(["a.b"], "k", [("agentId", "x")], ["**"])
     same = Selection(("a.b",), "k", (("agentId", "x"),), ("**",))

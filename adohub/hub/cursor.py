@@ -10,7 +10,7 @@ cursor that joins there has been given every event before it, and its cohort giv
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from enum import Enum, auto
 from typing import Protocol
 
@@ -125,7 +125,7 @@ class Cursor:
             self._position = self._journal.tail
         newest = self._not_replayed(latest)
         if replay != "none":
-            await self._show(self._chosen(newest), self._interest.view)
+            await self._show(self._interest.selection.choose(newest), self._interest.view)
         await self._replay()
 
     async def _resume(self, seen: Position) -> None:
@@ -133,7 +133,7 @@ class Cursor:
         if seen < self._position or self._interest.completes_on is not None:
             newest = self._not_replayed(await self._journal.latest(self._interest.newest))
             missed = [event for event in newest if event.position > seen]
-            await self._show(self._chosen(missed), self._interest.view)
+            await self._show(self._interest.selection.choose(missed), self._interest.view)
         await self._replay()
 
     def _not_replayed(self, latest: Sequence[Event]) -> Sequence[Event]:
@@ -237,7 +237,7 @@ class Cursor:
         if interest.completes_on is not None:
             end = next((at for at, event in enumerate(events) if interest.completed_by(event)), None)
             events = events if end is None else events[: end + 1]
-        shown = events if interest.shows_all else self._chosen(events)
+        shown = events if interest.shows_all else interest.selection.choose(events)
         frames, last = self._frames(shown, interest.view), events[-1].position
         if end is None:
             return frames, len(shown), last, False
@@ -246,10 +246,6 @@ class Cursor:
     def _frames(self, events: Sequence[Event], view: View) -> bytes:
         prefix = data_prefix(self._interest.tag)
         return b"".join([text_frame(prefix + data_body(event, view)) for event in events])
-
-    def _chosen(self, events: Iterable[Event]) -> Sequence[Event]:
-        """Those of `events` that are to be shown, and not only known."""
-        return [event for event in events if self._interest.selection.chooses(event)]
 
     async def _show(self, events: Sequence[Event], view: View) -> None:
         """Push all of `events`, none of which lies after the position, however long it takes."""

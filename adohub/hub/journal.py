@@ -313,9 +313,9 @@ class Journal:
             for batch in self._recent
             if batch[-1].position > after
             for event in batch
-            if event.position > after and selection.chooses(event)
+            if event.position > after
         ]
-        return Page(events, self.head)
+        return Page(selection.choose(events), self.head)
 
     async def _told(self, reading: Awaitable[T]) -> T:
         """What storage answers; the log is told when it begins to answer nothing, not each time."""

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from bisect import bisect_right
-from collections import OrderedDict, deque
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
@@ -64,7 +64,8 @@ class MemoryStorage:
         self._records: list[Record] = []
         self._arrived_at: list[float] = []
         self._base_offset = self._first_offset = 1
-        self._by_key: dict[Place, deque[Record]] = {}
+        self._by_key: dict[Place, list[Record]] = {}
+        """Of each place what history has, in order, perhaps behind some that it has let go of."""
         self._newest = NewestOfKeys(settings)
         self._repeats: OrderedDict[_Author, tuple[float, Receipt]] = OrderedDict()
         self._followed: dict[object, int] = {}
@@ -103,7 +104,7 @@ class MemoryStorage:
         self._arrived_at.append(moment)
         bucket = self._by_key.get(place)
         if bucket is None:
-            bucket = self._by_key[place] = deque()
+            bucket = self._by_key[place] = []
         bucket.append(record)
         self._newest.put(place, record)
         for ended in ends:
@@ -132,21 +133,24 @@ class MemoryStorage:
         given = min(self._followed.values(), default=self.head().offset) - (self._first_offset - 1)
         count = min(max(excess, expired), given)
         if count > 0:
-            for _, topic, key, _, _ in self._records[kept_from : kept_from + count]:
-                self._drop_from_index((topic, key))
             self._first_offset += count
+            for place in {record[1:3] for record in self._records[kept_from : kept_from + count]}:
+                self._shorten_index(place)
         if self._first_offset - self._base_offset > TRIM_SLACK:
             gone = self._first_offset - self._base_offset
             del self._records[:gone], self._arrived_at[:gone]
             self._base_offset = self._first_offset
         self._newest.let_go(moment, self._by_key)
 
-    def _drop_from_index(self, place: tuple[str, str | None]) -> None:
+    def _shorten_index(self, place: Place) -> None:
+        """Let go of what history has not any more, once it is half of what there is."""
         bucket = self._by_key[place]
-        bucket.popleft()
-        if not bucket:
+        gone = bisect_left(bucket, (self._first_offset,))
+        if gone == len(bucket):
             del self._by_key[place]
             self._newest.left_history(place)
+        elif 2 * gone >= len(bucket):
+            del bucket[:gone]
 
     # ── read ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -170,20 +174,22 @@ class MemoryStorage:
         await trio.lowlevel.checkpoint()
         self._trim(self._clock())
         indexed = selection.is_exact and selection.key is not None
-        candidates, reached = self._of_key(selection, after) if indexed else self._scan(after)
+        candidates, reached = self._of_key(selection, after.offset, limit) if indexed else self._scan(after)
         chosen = list(islice(self._chosen(candidates, selection), limit))
         end = chosen[-1].position if len(chosen) == limit else max(after, Position(self._epoch, reached))
         return Page(chosen, end, more=end < self.head())
 
-    def _of_key(self, selection: Selection, after: Position) -> tuple[Iterable[Record], int]:
-        buckets = [
-            self._after(self._by_key.get((topic, selection.key), ()), after) for topic in selection.topics
-        ]
-        return merge(*buckets), self.head().offset
+    def _of_key(self, selection: Selection, after: int, limit: int) -> tuple[Iterable[Record], int]:
+        """The next events of this key, `limit` or more if there are, and up to where those are all."""
+        found = [self._of_place((topic, selection.key), after, limit) for topic in selection.topics]
+        reached = min((some[-1][0] for some in found if len(some) == limit), default=self.head().offset)
+        return (record for record in merge(*found) if record[0] <= reached), reached
 
-    @staticmethod
-    def _after(bucket: Iterable[Record], after: Position) -> Iterator[Record]:
-        return (record for record in bucket if record[0] > after.offset)
+    def _of_place(self, place: Place, after: int, limit: int) -> Sequence[Record]:
+        """What history has of `place` after that offset, at most `limit` of it."""
+        bucket = self._by_key.get(place, [])
+        start = bisect_left(bucket, (max(after + 1, self._first_offset),))
+        return bucket[start : start + limit]
 
     def _scan(self, after: Position) -> tuple[Iterable[Record], int]:
         window = self._slice(after, SCAN_EVENTS)
@@ -223,7 +229,9 @@ class MemoryStorage:
         if selection.is_exact and selection.key is not None:
             places = [(topic, selection.key) for topic in selection.topics]
             newest = [record for place in places if (record := self._newest.get(place)) is not None]
-            buckets = [list(self._by_key.get(place, ())) for place in places] if selection.where else []
+            buckets = (
+                [self._of_place(place, 0, len(self._records)) for place in places] if selection.where else []
+            )
         else:
             newest = list(self._newest.shown())
             history = self._records[self._first_offset - self._base_offset :] if selection.where else []

@@ -10,7 +10,6 @@ import json
 import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
-from functools import cache
 from heapq import merge
 from operator import attrgetter
 
@@ -81,9 +80,8 @@ class Reader:
             else:
                 found, reached = self._scanned(connection, selection, begin, limit, view)
             self._idle.append(connection)
-        events = list(_chosen(found, selection))
         end = max(after, reached)
-        return Page(events, self._at(end), more=end < view.head)
+        return Page(selection.choose(found), self._at(end), more=end < view.head)
 
     def _of_key(
         self, connection: sqlite3.Connection, selection: Selection, begin: int, limit: int, view: View
@@ -114,7 +112,7 @@ class Reader:
         condition, values = "offset > ? AND offset <= ?", [begin, end]
         topics = self._topics(connection, selection)
         if topics is not None:
-            condition += " AND topic IN (SELECT value FROM json_each(?))"
+            condition += " AND +topic IN (SELECT value FROM json_each(?))"
         events, ended = self._page(
             connection, condition, (*values, json.dumps(topics))[: 2 + (topics is not None)], limit
         )
@@ -187,7 +185,7 @@ class Reader:
         offsets: list[int] = json.loads(found)
         gone = [offset for offset, is_ended in zip(offsets, json.loads(ended), strict=True) if is_ended]
         if not selection.where:
-            return list(_chosen(self._at_offsets(connection, offsets), selection)), gone
+            return selection.choose(list(self._at_offsets(connection, offsets))), gone
         return self._newest_chosen(connection, selection, offsets), gone
 
     def _newest_chosen(
@@ -196,7 +194,7 @@ class Reader:
         """For each of `newest` itself, or else the newest before it of its topic and key that is chosen."""
         chosen: list[Event] = []
         for event in self._at_offsets(connection, newest):
-            found = next(_chosen([event], selection), None) or self._one_before(connection, selection, event)
+            found = event if selection.chooses(event) else self._one_before(connection, selection, event)
             chosen += [found] if found is not None else []
         return sorted(chosen, key=_by_position)
 
@@ -211,7 +209,7 @@ class Reader:
             offsets: list[int] = sorted(json.loads(found))
             if not offsets:
                 return None
-            older = [*_chosen(self._at_offsets(connection, offsets), selection)]
+            older = selection.choose(list(self._at_offsets(connection, offsets)))
             if older:
                 return older[-1]
             at = offsets[0]
@@ -244,13 +242,6 @@ class Reader:
 
     def _at(self, offset: int) -> Position:
         return _position((self._database.epoch, offset))
-
-
-def _chosen(events: Iterator[Event] | Sequence[Event], selection: Selection) -> Iterator[Event]:
-    covers = cache(selection.covers)
-    for event in events:
-        if selection.key in (None, event.key) and covers(event.topic) and selection.admits(event):
-            yield event
 
 
 def _fitting(sizes: Sequence[int]) -> int:
