@@ -26,6 +26,7 @@ from adohub.hub.intake import Intake
 from adohub.hub.journal import Journal
 from adohub.hub.policy import Policy
 from adohub.hub.pump import pump
+from adohub.hub.replays import Replays
 from adohub.hub.routes import Routes
 from adohub.hub.service import HubService
 from adohub.hub.supervisor import supervise
@@ -110,7 +111,7 @@ class Daemon:
             endings=registry.endings,
         )
         service = HubService(registry, journal, intake, policy, engine=config.storage.engine)
-        dispatch = Dispatch(registry, service, journal, routes, policy)
+        dispatch = Dispatch(registry, service, journal, Replays(journal), routes, policy)
         authentication = Authentication(
             registry.authenticators,
             allow_anonymous=config.auth.allow_anonymous,

@@ -10,29 +10,28 @@ cursor that joins there has been given every event before it, and its cohort giv
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum, auto
 from typing import Protocol
-
-import trio
 
 from adohub.errors import Goodbye
 from adohub.hub.cohort import Interest, Push
 from adohub.hub.journal import Journal, Resumption
+from adohub.hub.replays import (
+    PAGE_EVENTS,
+    FramedPage,
+    Replays,
+    Shelf,
+    data_frames,
+    framed,
+    pieces,
+)
 from adohub.hub.routes import Routes
 from adohub.model import Event, OnSlow, Position, Replay
-from adohub.wire.encode import View, data_body, data_prefix, encode
+from adohub.plugin.storage import Page
+from adohub.wire.encode import View, encode
 from adohub.wire.frame import text_frame
 from adohub.wire.messages import Stopped
-
-PAGE_EVENTS = 256
-"""How many events one read of a replay asks for."""
-
-CHUNK_BYTES = 32 * 1024
-"""How much of a replay is handed to a socket at a time."""
-
-ENVELOPE_BYTES = 100
-"""By how much a message is longer than its payload, about."""
 
 CLOSE_TRY_AGAIN = 1013
 
@@ -78,15 +77,23 @@ class Cursor:
         "_on_slow",
         "_owes_synced",
         "_position",
+        "_replays",
         "_routes",
         "_state",
         "_subscriber",
     )
 
     def __init__(
-        self, journal: Journal, routes: Routes, subscriber: Subscriber, interest: Interest, on_slow: OnSlow
+        self,
+        journal: Journal,
+        replays: Replays,
+        routes: Routes,
+        subscriber: Subscriber,
+        interest: Interest,
+        on_slow: OnSlow,
     ) -> None:
         self._journal = journal
+        self._replays = replays
         self._routes = routes
         self._subscriber = subscriber
         self._interest = interest
@@ -175,85 +182,82 @@ class Cursor:
     # ── replaying ────────────────────────────────────────────────────────────────────────────────────
 
     async def _replay(self) -> None:
-        while self._state is _State.REPLAYING:
-            begun = self._position
-            await self._subscriber.room()
-            page = self._journal.recent(self._interest.reading, self._position)
-            if page is None:
-                if self._has_gap() and self._interest.synced is not None:
-                    await self._snapshot(begun)
+        with self._replays.shelf(self._interest) as shelf:
+            while self._state is _State.REPLAYING:
+                await self._subscriber.room()
+                if await self._passed_gap(shelf):
                     continue
-                page = await self._journal.read(self._interest.reading, self._position, PAGE_EVENTS)
-            if await self._give(page.events):
-                self._position = max(self._position, page.reached)
-            # No checkpoint from here to the join: the head is what it is now.
-            if self._is_over() or self._position != self._journal.head:
-                if self._position == begun:
-                    await trio.lowlevel.checkpoint()
-            elif self._owes_synced:
-                await self._sync()
-            else:
-                self._end() if self._ends_at_head else self._join()
+                page = await self._replays.page(shelf, self._position)
+                async with self._replays.turn:
+                    self._give(page)
+                    # No checkpoint from here to the join: the head is what it is now.
+                    self._arrive()
+                if self._owes_synced and self._is_at_head():
+                    await self._sync()
 
-    def _has_gap(self) -> bool:
+    def _arrive(self) -> None:
+        """Join, if the head is reached and nothing has to be said before."""
+        if self._is_at_head() and not self._owes_synced:
+            self._end() if self._ends_at_head else self._join()
+
+    def _is_at_head(self) -> bool:
+        return self._state is _State.REPLAYING and self._position == self._journal.head
+
+    async def _passed_gap(self, shelf: Shelf) -> bool:
         """Whether what comes after the position is no longer all there: counted, and gone on with what is."""
+        begun = self._position
+        if self._is_over() or shelf.find(begun) is not None or self._journal.remembers(begun):
+            return False
         tail = self._journal.tail
-        if self._position.epoch != tail.epoch or self._position >= tail:
+        if begun.epoch != tail.epoch or begun >= tail:
             return False
         self._journal.metrics.gaps += 1
         self._position = tail
+        if self._interest.synced is not None:
+            await self._snapshot(begun)
         return True
 
     async def _skip_to_latest(self) -> None:
         """Give only the newest event per topic and key of what was missed, then replay the little since."""
-        given = False
-        while not given and not self._is_over():
-            await self._subscriber.room()
-            begun = self._journal.head
-            latest = await self._journal.latest(self._interest.newest)
-            given = await self._give([event for event in latest if self._position < event.position <= begun])
-            if given:
-                self._position = begun
+        while not await self._gave_latest():
+            pass
         await self._replay()
 
-    async def _give(self, events: Sequence[Event]) -> bool:
-        """Push `events`, as there is room, and move the position over them; False if that came to an end."""
-        for piece in _pieces(events):
-            frames, messages, last, completes = self._framed(piece)
-            if frames:
+    async def _gave_latest(self) -> bool:
+        """Give those there are now; False if the socket was full again meanwhile: there may be newer ones."""
+        await self._subscriber.room()
+        begun = self._journal.head
+        latest = await self._journal.latest(self._interest.newest)
+        missed = [event for event in latest if self._position < event.position <= begun]
+        while not self._is_over() and self._position < begun:
+            some, missed = missed[:PAGE_EVENTS], missed[PAGE_EVENTS:]
+            page = framed(self._interest, self._position, Page(some, some[-1].position if missed else begun))
+            while not self._is_over() and self._position < page.reached:
                 await self._subscriber.room()
-            if self._is_over() or (frames and not self._subscriber.push(frames)):
-                return False
-            self._journal.metrics.messages_out += messages
-            self._position = last
-            if completes:
-                self._over()
+                async with self._replays.turn:
+                    if not self._give(page):
+                        return self._is_over()
         return True
 
-    def _framed(self, events: Sequence[Event]) -> tuple[bytes, int, Position, bool]:
-        """`events` as far as the one that completes: frames, how many, the last position, whether it does."""
-        interest = self._interest
-        end = None
-        if interest.completes_on is not None:
-            end = next((at for at, event in enumerate(events) if interest.completed_by(event)), None)
-            events = events if end is None else events[: end + 1]
-        shown = events if interest.shows_all else interest.selection.choose(events)
-        frames, last = self._frames(shown, interest.view), events[-1].position
-        if end is None:
-            return frames, len(shown), last, False
-        return frames + self._stopped(), len(shown) + 1, last, True
-
-    def _frames(self, events: Sequence[Event], view: View) -> bytes:
-        prefix = data_prefix(self._interest.tag)
-        return b"".join([text_frame(prefix + data_body(event, view)) for event in events])
+    def _give(self, page: FramedPage) -> bool:
+        """Push the next piece of `page`, and move the position over it; False if there was no room for it."""
+        piece = page.piece(self._position)
+        if self._is_over() or (piece.frames and not self._subscriber.push(piece.frames)):
+            return False
+        self._journal.metrics.messages_out += piece.messages
+        self._position = piece.last
+        if piece.completes:
+            self._over()
+        return True
 
     async def _show(self, events: Sequence[Event], view: View) -> None:
         """Push all of `events`, none of which lies after the position, however long it takes."""
-        for piece in _pieces(events):
-            frames = self._frames(piece, view)
+        for some in pieces(events):
+            async with self._replays.turn:
+                frames = b"".join(data_frames(some, self._interest.tag, view))
             while not self._is_over() and not self._subscriber.push(frames):
                 await self._subscriber.room()
-            self._journal.metrics.messages_out += len(piece)
+            self._journal.metrics.messages_out += len(some)
 
     # ── living and ending ────────────────────────────────────────────────────────────────────────────
 
@@ -297,15 +301,3 @@ class Cursor:
 
     def _stopped(self) -> bytes:
         return text_frame(encode(Stopped(self._interest.tag)))
-
-
-def _pieces(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
-    """`events`, some kilobytes of payload at a time."""
-    start = size = 0
-    for number, event in enumerate(events, start=1):
-        size += len(event.body) + ENVELOPE_BYTES
-        if size >= CHUNK_BYTES:
-            yield events[start:number]
-            start, size = number, 0
-    if start < len(events):
-        yield events[start:]

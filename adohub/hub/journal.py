@@ -304,9 +304,13 @@ class Journal:
         tail = self._storage.tail()
         return min(tail, self.head) if tail.epoch == self.head.epoch else tail
 
+    def remembers(self, after: Position) -> bool:
+        """Whether memory has all that was delivered after `after`."""
+        return after >= self._recent_after and after.epoch == self.head.epoch
+
     def recent(self, selection: Selection, after: Position) -> Page | None:
         """The chosen events from `after` to the head out of memory, or None if memory begins later."""
-        if after < self._recent_after or after.epoch != self.head.epoch:
+        if not self.remembers(after):
             return None
         events = [
             event

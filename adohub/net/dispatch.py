@@ -15,6 +15,7 @@ from adohub.hub.admission import Admission, entrances
 from adohub.hub.cursor import Cursor, Subscriber
 from adohub.hub.journal import Journal, Resumption
 from adohub.hub.policy import Policy
+from adohub.hub.replays import Replays
 from adohub.hub.routes import Routes
 from adohub.model import Principal
 from adohub.plugin.contracts import Call, Hub, Pending, Procedure
@@ -38,11 +39,12 @@ class Dispatch:
     """Runs procedures and opens cursors for any connection."""
 
     def __init__(
-        self, registry: Registry, hub: Hub, journal: Journal, routes: Routes, policy: Policy
+        self, registry: Registry, hub: Hub, journal: Journal, replays: Replays, routes: Routes, policy: Policy
     ) -> None:
         self._hub = hub
         self._journal = journal
         self.metrics = journal.metrics
+        self._replays = replays
         self._routes = routes
         self._policy = policy
         self._procedures = {path: (one, _input_reader(one)) for path, one in registry.procedures.items()}
@@ -124,7 +126,9 @@ class Dispatch:
 
     def open(self, admission: Admission, resumption: Resumption | None, subscriber: Subscriber) -> Cursor:
         """Begin to deliver. The subscription's `started` has been sent."""
-        cursor = Cursor(self._journal, self._routes, subscriber, admission.interest, admission.on_slow)
+        cursor = Cursor(
+            self._journal, self._replays, self._routes, subscriber, admission.interest, admission.on_slow
+        )
         if resumption is None:
             cursor.begin(admission.replay)
         else:

@@ -20,6 +20,7 @@ from adohub.hub.intake import Intake
 from adohub.hub.journal import Journal
 from adohub.hub.policy import ALL_RIGHTS, Policy
 from adohub.hub.pump import pump
+from adohub.hub.replays import Replays
 from adohub.hub.routes import Routes
 from adohub.hub.service import HubService
 from adohub.net.dispatch import Dispatch
@@ -135,7 +136,7 @@ async def running(config: Config | None = None) -> AsyncIterator[Running]:
         registry.topics, allow_undeclared=config.topics.allow_undeclared, endings=registry.endings
     )
     service = HubService(registry, journal, intake, policy, engine="memory")
-    dispatch = Dispatch(registry, service, journal, routes, policy)
+    dispatch = Dispatch(registry, service, journal, Replays(journal), routes, policy)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.keep)
         nursery.start_soon(pump, journal, routes)

@@ -15,6 +15,7 @@ from adohub.errors import Goodbye
 from adohub.hub.cohort import Interest
 from adohub.hub.cursor import Cursor
 from adohub.hub.journal import Journal
+from adohub.hub.replays import Replays
 from adohub.hub.routes import Routes
 from adohub.model import Draft, Event, OnSlow, Position, Replay
 from adohub.plugin.storage import StorageSettings
@@ -200,10 +201,11 @@ class Hub:
     def __init__(self, storage: MemoryStorage | None = None) -> None:
         self.storage = storage or MemoryStorage(SETTINGS)
         self.journal = Journal(self.storage)
+        self.replays = Replays(self.journal)
         self.routes = Routes()
 
     def cursor(self, peer: Peer, interest: Interest, on_slow: OnSlow = "catch-up") -> Cursor:
-        return Cursor(self.journal, self.routes, peer, interest, on_slow)
+        return Cursor(self.journal, self.replays, self.routes, peer, interest, on_slow)
 
     async def publish(self, *drafts: Draft) -> list[str]:
         """Append without delivering; the ids."""

@@ -17,7 +17,7 @@ import trio.testing
 from attrs import frozen
 
 from adohub.builtin.memory import MemoryStorage
-from adohub.hub import cursor as cursors
+from adohub.hub import replays
 from adohub.hub.cohort import Interest
 from adohub.hub.cursor import Cursor
 from adohub.hub.pump import pump
@@ -138,7 +138,7 @@ async def play(start: Start, script: Sequence[Step]) -> Outcome:
 async def _small_chunks(small: bool) -> AsyncIterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if small:
-            patch.setattr(cursors, "CHUNK_BYTES", 1)
+            patch.setattr(replays, "CHUNK_BYTES", 1)
         yield
 
 

@@ -7,6 +7,8 @@ full, socket drained, stop}; hypothesis tries longer ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 import trio
@@ -16,8 +18,8 @@ from hypothesis import strategies as st
 
 from adohub.builtin.memory import MemoryStorage
 from adohub.errors import Goodbye
-from adohub.hub import cursor as cursors
 from adohub.hub.journal import RECENT_EVENTS
+from adohub.hub.replays import CHUNK_BYTES
 from adohub.model import Event, Position
 from adohub.plugin.storage import StorageSettings
 from tests.hub.making import SETTINGS, Hub, Peer, at_once, begun, draft, interest
@@ -306,7 +308,7 @@ async def test_a_long_replay_comes_in_chunks_of_bounded_size_and_whole() -> None
         with trio.fail_after(10):
             await begun(hub, peer, WILD, "all")
     assert peer.ids == ids
-    assert max(map(len, peer.frames)) < cursors.CHUNK_BYTES + 1000
+    assert max(map(len, peer.frames)) < CHUNK_BYTES + 1000
     assert len(peer.frames) > 5
 
 
@@ -376,24 +378,32 @@ async def test_the_delivering_step_has_no_checkpoint() -> None:
     assert [peer.stops for peer in peers] == [0, 0, 1, 1]
 
 
-async def test_the_step_from_the_last_page_to_the_cohort_has_no_checkpoint() -> None:
-    """The journal's short memory needs no storage, so a replay out of it runs without any checkpoint."""
+async def test_the_step_from_the_last_page_to_the_cohort_has_no_checkpoint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     hub = Hub()
-    await hub.publish(draft("t", "k"))
-    await hub.deliver_all()
-    started: list[object] = []
+    step = ExitStack()
     async with trio.open_nursery() as nursery:
         peer = Peer(nursery)
-        peer.start = started.append  # type: ignore[method-assign, assignment]
         cursor = hub.cursor(peer, WILD)
         cursor.begin("none")
         peer.full = True
         await hub.publish(draft("t", "k"))
         await hub.deliver_all()
+        push, join = peer.push, hub.routes.join
+
+        def last_push(frames: bytes) -> bool:
+            step.enter_context(trio.testing.assert_no_checkpoints())
+            return push(frames)
+
+        def joining(*arguments: Any) -> None:
+            step.close()
+            join(*arguments)
+
+        monkeypatch.setattr(peer, "push", last_push)
+        monkeypatch.setattr(hub.routes, "join", joining)
         peer.drain()
-        [replay] = started
-        with trio.testing.assert_no_checkpoints():
-            await replay()  # type: ignore[operator]
+        await trio.testing.wait_all_tasks_blocked()
         assert hub.routes.members == 1
         cursor.leave()
     assert len(peer.ids) == 1

@@ -9,7 +9,7 @@ import trio
 
 from adohub import Channel
 from adohub.config import Config, Server
-from adohub.hub.cursor import CHUNK_BYTES
+from adohub.hub.replays import CHUNK_BYTES
 from adohub.net import session
 from adohub.net.listener import UNSENT_BYTES
 from adohub.net.outbox import REPLAY_BYTES, Outbox

@@ -1,0 +1,205 @@
+"""History, read and framed once for all who replay the same of it.
+
+What lies between two positions never changes, so a page that one subscriber was given serves all of the same
+interest. Whoever waits for room holds none, and asks again: what a slow reader costs is its position.
+
+Law: replaying takes turns. In one step of the scheduler one page is framed or some kilobytes are handed to
+one socket, so that a hundred who come back at once hold up nobody who is live.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
+from operator import attrgetter
+
+import trio
+from attrs import field, frozen
+
+from adohub.hub.cohort import Interest
+from adohub.hub.journal import Journal
+from adohub.model import Event, Position
+from adohub.plugin.storage import Page
+from adohub.wire.encode import View, data_body, data_prefix, encode
+from adohub.wire.frame import text_frame
+from adohub.wire.messages import Stopped, Tag
+
+PAGE_EVENTS = 512
+"""How many events one read of a replay asks for."""
+
+CHUNK_BYTES = 32 * 1024
+"""How much of a replay is handed to a socket at a time."""
+
+ENVELOPE_BYTES = 100
+"""By how much a message is longer than its payload, about."""
+
+KEPT_BYTES = 16 * 1024 * 1024
+"""How many bytes of pages are kept for others who replay the same."""
+
+READS = 4
+"""How many replays may be reading at a time."""
+
+_begins = attrgetter("after")
+
+
+@frozen
+class Piece:
+    """Some whole frames for one socket: `messages` of them, which bring it to `last`, or to the very end."""
+
+    frames: bytes
+    messages: int
+    last: Position
+    completes: bool
+
+
+@frozen(eq=False)
+class FramedPage:
+    """What an interest is shown of all that lies after one position, up to another.
+
+    `positions` are of the events that are shown, `ends` where the frame of each ends in `frames`. A page that
+    `completes` ends with the event that completes the interest, shown or not, and with `stopped`.
+    """
+
+    after: Position
+    reached: Position
+    frames: bytes = field(repr=False)
+    positions: Sequence[Position] = field(repr=False)
+    ends: Sequence[int] = field(repr=False)
+    messages: int
+    completes: bool
+
+    def holds(self, position: Position) -> bool:
+        """Whether `position` lies in it, and not at its end."""
+        return self.after <= position < self.reached and self.after.epoch == position.epoch
+
+    def piece(self, position: Position) -> Piece:
+        """The first kilobytes of what comes after `position`."""
+        first = bisect_right(self.positions, position)
+        start = self.ends[first - 1] if first else 0
+        end = bisect_left(self.ends, start + CHUNK_BYTES) + 1
+        if end >= len(self.ends):
+            return Piece(self.frames[start:], self.messages - first, self.reached, self.completes)
+        frames = self.frames[start : self.ends[end - 1]]
+        return Piece(frames, end - first, self.positions[end - 1], completes=False)
+
+
+def framed(interest: Interest, after: Position, page: Page) -> FramedPage:
+    """`page`, which was read for `interest` from `after` on, as far as an event that completes it."""
+    events, reached, end = page.events, page.reached, None
+    if interest.completes_on is not None:
+        end = next((at for at, event in enumerate(events) if interest.completed_by(event)), None)
+    if end is not None:
+        events, reached = events[: end + 1], events[end].position
+    shown = events if interest.shows_all else interest.selection.choose(events)
+    positions = [event.position for event in shown]
+    frames = data_frames(shown, interest.tag, interest.view)
+    messages = len(frames)
+    if end is not None:
+        messages += 1
+        if not positions or positions[-1] != reached:
+            positions.append(reached)
+            frames.append(b"")
+        frames[-1] += text_frame(encode(Stopped(interest.tag)))
+    ends = list(accumulate(map(len, frames)))
+    return FramedPage(after, reached, b"".join(frames), positions, ends, messages, end is not None)
+
+
+def data_frames(events: Iterable[Event], tag: Tag, view: View) -> list[bytes]:
+    """The data messages of `events`, each a frame."""
+    prefix = data_prefix(tag)
+    return [text_frame(prefix + data_body(event, view)) for event in events]
+
+
+def pieces(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+    """`events`, some kilobytes of payload at a time."""
+    start = size = 0
+    for number, event in enumerate(events, start=1):
+        size += len(event.body) + ENVELOPE_BYTES
+        if size >= CHUNK_BYTES:
+            yield events[start:number]
+            start, size = number, 0
+    if start < len(events):
+        yield events[start:]
+
+
+class Shelf:
+    """The pages of one interest, while somebody replays it."""
+
+    def __init__(self, interest: Interest) -> None:
+        self.interest = interest
+        self.readers = 0
+        self.pages: list[FramedPage] = []
+        """In the order of where they begin."""
+        self.reading: dict[Position, trio.Event] = {}
+        """What is being read, by where that begins, and what tells its end."""
+
+    def find(self, position: Position) -> FramedPage | None:
+        """The page that begins last of those at or before `position`, if it leads beyond."""
+        at = bisect_right(self.pages, position, key=_begins)
+        return self.pages[at - 1] if at and self.pages[at - 1].holds(position) else None
+
+
+class Replays:
+    """All replays of a hub. `turn` is held by whoever hands out a piece."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._shelves: dict[Interest, Shelf] = {}
+        self._kept: OrderedDict[FramedPage, Shelf] = OrderedDict()
+        self._kept_bytes = 0
+        self._reads = trio.CapacityLimiter(READS)
+        self.turn = trio.Lock()
+
+    @contextmanager
+    def shelf(self, interest: Interest) -> Iterator[Shelf]:
+        """The shelf for `interest`; the last to leave the context clears it."""
+        shelf = self._shelves.setdefault(interest, Shelf(interest))
+        shelf.readers += 1
+        try:
+            yield shelf
+        finally:
+            shelf.readers -= 1
+            if not shelf.readers:
+                del self._shelves[interest]
+                for page in list(shelf.pages):
+                    self._forget(page)
+
+    async def page(self, shelf: Shelf, position: Position) -> FramedPage:
+        """What comes after `position`, up to the head at the latest. Raises StorageError."""
+        while (page := shelf.find(position)) is None:
+            reading = shelf.reading.get(position)
+            if reading is None:
+                return await self._read(shelf, position)
+            await reading.wait()
+        return page
+
+    async def _read(self, shelf: Shelf, position: Position) -> FramedPage:
+        shelf.reading[position] = done = trio.Event()
+        try:
+            selection = shelf.interest.reading
+            read = self._journal.recent(selection, position)
+            if read is None:
+                async with self._reads:
+                    read = await self._journal.read(selection, position, PAGE_EVENTS)
+            async with self.turn:
+                page = framed(shelf.interest, position, read)
+            if page.reached > position:
+                self._keep(shelf, page)
+            return page
+        finally:
+            del shelf.reading[position]
+            done.set()
+
+    def _keep(self, shelf: Shelf, page: FramedPage) -> None:
+        insort(shelf.pages, page, key=_begins)
+        self._kept[page] = shelf
+        self._kept_bytes += len(page.frames)
+        while self._kept_bytes > KEPT_BYTES:
+            self._forget(next(iter(self._kept)))
+
+    def _forget(self, page: FramedPage) -> None:
+        self._kept.pop(page).pages.remove(page)
+        self._kept_bytes -= len(page.frames)
