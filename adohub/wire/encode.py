@@ -102,8 +102,9 @@ def data_prefix(tag: Tag) -> bytes:
 
 def data_body(event: Event, view: View) -> bytes:
     """Everything from the payload on in a data message for `event`; `data_prefix` goes before it."""
-    event_id = json_bytes(str(event.position) + PARTIAL if view.partial else str(event.position))
-    shown = whole_event(event) if view.whole else event.body
+    text = str(event.position)
+    event_id = json_bytes(text + PARTIAL if view.partial else text)
+    shown = _whole(event, text) if view.whole else event.body
     if view.revised:
         shown = b'%b%b"revision":%d}' % (shown[:-1], b"," if len(shown) > 2 else b"", event.position.offset)
     if view.tracked:
@@ -113,8 +114,12 @@ def data_body(event: Event, view: View) -> bytes:
 
 def whole_event(event: Event) -> bytes:
     """`{id, topic, key, payload, timestamp}` as JSON."""
+    return _whole(event, event.id)
+
+
+def _whole(event: Event, event_id: str) -> bytes:
     return b'{"id":%b,"topic":%b,"key":%b,"payload":%b,"timestamp":%b}' % (
-        json_bytes(event.id),
+        json_bytes(event_id),
         json_bytes(event.topic),
         json_bytes(event.key),
         event.body,

@@ -11,7 +11,9 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
 from heapq import merge
+from itertools import repeat
 from operator import attrgetter
+from typing import Any
 
 from attrs import frozen
 
@@ -25,16 +27,31 @@ SCAN_EVENTS = 4096
 PAGE_BYTES = 1024 * 1024
 """How many bytes of payload one page holds; a single larger event is a page by itself."""
 
+EVENT_BYTES = 1_000_000_000
+"""How many bytes of payload that event has at most: SQLite's own limit, as Python has it compiled."""
+
+MOST_EVENTS = 8192
+"""The most events that are ever asked for at a time."""
+
 NEWEST_EVENTS = 1024
 """How many of the newest are read at a time."""
 
 _position, _event = from_fields(Position), from_fields(Event)
 _by_position = attrgetter("position")
 
-_COLUMNS = """
-    SELECT json_group_array(offset), json_group_array(topic), json_group_array(key),
-        json_group_array(timestamp), CAST(group_concat(body, x'0A') AS BLOB) FROM
+_COLUMNS_OF_PLACE = """
+    SELECT CAST(group_concat(body, x'0A') AS BLOB), json_group_array(offset), json_group_array(timestamp) FROM
 """
+_COLUMNS = """
+    SELECT CAST(group_concat(body, x'0A') AS BLOB), json_group_array(offset), json_group_array(timestamp),
+        json_group_array(topic), json_group_array(key) FROM
+"""
+
+_BETWEEN = "offset > ? AND offset <= ?"
+_OF_TOPICS = f"{_BETWEEN} AND +topic IN (SELECT value FROM json_each(?))"
+"""`+topic`: not by that index, which would be sorted by offset for each page."""
+_OF_KEY = f"topic = ? AND key IS ? AND {_BETWEEN}"
+_AT_OFFSETS = "offset IN (SELECT value FROM json_each(?)) AND offset > ?"
 
 _TOPICS = """
     WITH RECURSIVE known(topic) AS (
@@ -62,6 +79,8 @@ class Reader:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._idle: deque[sqlite3.Connection] = deque()
+        self._fits = MOST_EVENTS
+        """How many events are believed to have no more than PAGE_BYTES."""
 
     def close(self) -> None:
         """Close what is idle."""
@@ -90,10 +109,7 @@ class Reader:
         found, reached = [], view.head
         for topic in selection.topics:
             events, ended = self._page(
-                connection,
-                "topic = ? AND key IS ? AND offset > ? AND offset <= ?",
-                (topic, selection.key, begin, view.head),
-                limit,
+                connection, _OF_KEY, (topic, selection.key, begin, view.head), limit, (topic, selection.key)
             )
             found.append(events)
             if not ended:
@@ -109,32 +125,41 @@ class Reader:
     ) -> tuple[Sequence[Event], int]:
         """The next `limit` events of these topics among the next few thousand, and how far that looked."""
         end = min(begin + SCAN_EVENTS, view.head)
-        condition, values = "offset > ? AND offset <= ?", [begin, end]
         topics = self._topics(connection, selection)
-        if topics is not None:
-            condition += " AND +topic IN (SELECT value FROM json_each(?))"
-        events, ended = self._page(
-            connection, condition, (*values, json.dumps(topics))[: 2 + (topics is not None)], limit
-        )
+        if topics is None:
+            events, ended = self._page(connection, _BETWEEN, (begin, end), limit)
+        else:
+            events, ended = self._page(connection, _OF_TOPICS, (begin, end, json.dumps(topics)), limit)
         return events, end if ended else events[-1].position.offset
 
     def _page(
-        self, connection: sqlite3.Connection, condition: str, values: Sequence[object], limit: int
+        self,
+        connection: sqlite3.Connection,
+        condition: str,
+        values: Sequence[object],
+        limit: int,
+        place: tuple[str, str | None] | None = None,
     ) -> tuple[Sequence[Event], bool]:
-        """The first events of `condition`, and whether those were all: `limit` and PAGE_BYTES cut them."""
-        [measured] = connection.execute(
-            "SELECT group_concat(length(body)) FROM"
-            f" (SELECT body FROM events WHERE {condition} ORDER BY offset LIMIT ?)",
-            (*values, limit),
-        ).fetchone()
-        if measured is None:
-            return [], True
-        sizes = list(map(int, str(measured).split(",")))
-        count = _fitting(sizes)
-        row = connection.execute(
-            f"{_COLUMNS} (SELECT * FROM events WHERE {condition} ORDER BY offset LIMIT ?)", (*values, count)
-        ).fetchone()
-        return self._events(row), count == len(sizes) < limit
+        """The first events of `condition`, which may all be of one `place`, and whether those were all.
+
+        At most `limit` of them, of no more than PAGE_BYTES: of what is too much for SQLite it gives nothing,
+        and half as many are asked for. What did is remembered, not to try too many each time.
+        """
+        columns = _COLUMNS if place is None else _COLUMNS_OF_PLACE
+        statement = f"{columns} (SELECT * FROM events WHERE {condition} ORDER BY offset LIMIT ?)"
+        count = min(limit, self._fits)
+        while True:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, PAGE_BYTES if count > 1 else EVENT_BYTES)
+            try:
+                row = connection.execute(statement, (*values, count)).fetchone()
+            except sqlite3.DataError:
+                if count == 1:
+                    raise
+                count //= 2
+            else:
+                self._fits = min(2 * count, MOST_EVENTS)
+                events = self._events(row, place)
+                return events, len(events) < count
 
     def _topics(self, connection: sqlite3.Connection, selection: Selection) -> Sequence[str] | None:
         """The topics to look for, or None for all there are."""
@@ -216,25 +241,27 @@ class Reader:
 
     def _at_offsets(self, connection: sqlite3.Connection, offsets: Sequence[int]) -> Iterator[Event]:
         for start in range(0, len(offsets), NEWEST_EVENTS):
-            some = json.dumps(offsets[start : start + NEWEST_EVENTS])
-            row = connection.execute(
-                f"{_COLUMNS} (SELECT * FROM events WHERE offset IN (SELECT value FROM json_each(?))"
-                " ORDER BY offset)",
-                (some,),
-            ).fetchone()
-            yield from self._events(row)
+            some, ended = json.dumps(offsets[start : start + NEWEST_EVENTS]), False
+            after = 0
+            while not ended:
+                events, ended = self._page(connection, _AT_OFFSETS, (some, after), NEWEST_EVENTS + 1)
+                yield from events
+                after = events[-1].position.offset if events else 0
 
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────────
 
-    def _events(self, row: Sequence[str | bytes | None]) -> Sequence[Event]:
-        offsets, topics, keys, timestamps, bodies = row
+    def _events(
+        self, row: Sequence[str | bytes | None], place: tuple[str, str | None] | None
+    ) -> Sequence[Event]:
+        bodies, offsets, timestamps, *places = row
         if bodies is None:
             return []
         assert isinstance(bodies, bytes)
-        columns = [json.loads(column or "[]") for column in (offsets, topics, keys, timestamps)]
-        positions = [_position((self._database.epoch, offset)) for offset in columns[0]]
-        rows = zip(positions, columns[1], columns[2], bodies.split(b"\n"), columns[3], strict=True)
-        return list(map(_event, rows))
+        topics, keys = map(repeat, place) if place is not None else map(_listed, places)
+        positions = [_position((self._database.epoch, offset)) for offset in _listed(offsets)]
+        return list(
+            map(_event, zip(positions, topics, keys, bodies.split(b"\n"), _listed(timestamps), strict=False))
+        )
 
     def _borrowed(self) -> sqlite3.Connection:
         """A connection of the caller's own, who puts it back unless it has failed."""
@@ -244,11 +271,5 @@ class Reader:
         return _position((self._database.epoch, offset))
 
 
-def _fitting(sizes: Sequence[int]) -> int:
-    """How many of `sizes`, from the first one on, are no more than PAGE_BYTES; at least one."""
-    total = 0
-    for count, size in enumerate(sizes):
-        total += size
-        if count and total > PAGE_BYTES:
-            return count
-    return len(sizes)
+def _listed(column: str | bytes | None) -> list[Any]:
+    return json.loads(column or "[]")  # type: ignore[no-any-return]
