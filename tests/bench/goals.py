@@ -10,6 +10,8 @@ from attrs import frozen
 from tests.bench.results import Results
 
 HUB = "adohub"
+DURABLE = "sqlite"
+"""adohub with its SQLite engine."""
 
 Measure = Callable[[Results], float | None]
 
@@ -46,12 +48,12 @@ class Goal:
         return value >= bound if self.at_least else value <= bound
 
 
-def _against(peer: str, scenario: str, figure: str) -> Measure:
-    return lambda results: results.ratio(scenario, figure, HUB, peer)
+def _against(peer: str, scenario: str, figure: str, hub: str = HUB) -> Measure:
+    return lambda results: results.ratio(scenario, figure, hub, peer)
 
 
-def _within(scenario: str, figure: str, since: str) -> Measure:
-    return lambda results: results.growth(scenario, HUB, figure, since)
+def _within(scenario: str, figure: str, since: str, peer: str = HUB) -> Measure:
+    return lambda results: results.growth(scenario, peer, figure, since)
 
 
 def _itself(scenario: str, figure: str, peer: str = HUB) -> Measure:
@@ -97,6 +99,32 @@ GOALS: Sequence[Goal] = (
         False,
         0,
         unit="",
+    ),
+    Goal(
+        "publishes/s kept in SQLite to one commit each",
+        _against("one-commit", "durable", "acknowledged/s", DURABLE),
+        True,
+        4,
+    ),
+    Goal("p99 of a publish kept in SQLite", _itself("durable", "p99", DURABLE), False, 20, unit="ms"),
+    *(
+        Goal(
+            f"events/s replayed to one, {peer}",
+            _itself("replay", "events/s to one", peer),
+            True,
+            2e5,
+            unit="/s",
+        )
+        for peer in (HUB, DURABLE)
+    ),
+    *(
+        Goal(
+            f"others' p99 during replays to before, {peer}",
+            _within("replay", "others' p99 meanwhile", "others' p99 before", peer),
+            False,
+            2,
+        )
+        for peer in (HUB, DURABLE)
     ),
     Goal(
         "what the load generator receives", _itself("ceiling", "received/s", "c-loop"), True, 2e6, unit="/s"

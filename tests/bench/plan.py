@@ -42,6 +42,15 @@ class Plan:
     idle_connections: int = 5000
     settle_s: float = 8
 
+    durable_window: int = 64
+
+    replay_events: int = 100_000
+    replay_clients: int = 100
+    replay_others: int = 50
+    replay_rate: int = 200
+    replay_before_s: float = 5
+    replay_meanwhile_s: float = 5
+
     slow_others: int = 50
     slow_event_bytes: int = 2000
     slow_events_per_s: int = 2000
@@ -66,6 +75,8 @@ QUICK = Plan(
     steady_s=3,
     idle_connections=1000,
     settle_s=3,
+    replay_before_s=2,
+    replay_meanwhile_s=2,
     slow_before_s=2,
     slow_retained=2_000,
     slow_stalled_bytes=20_000_000,
@@ -91,6 +102,12 @@ TINY = Plan(
     batches_window=2,
     idle_connections=10,
     settle_s=0.2,
+    durable_window=4,
+    replay_events=200,
+    replay_clients=3,
+    replay_others=3,
+    replay_before_s=0.2,
+    replay_meanwhile_s=0.2,
     slow_others=3,
     slow_events_per_s=500,
     slow_retained=50,

@@ -89,6 +89,16 @@ class _Lines:
         return line.decode(errors="replace")
 
 
+async def output_of(command: Sequence[str | Path], core: int) -> str:
+    """What a program writes until its end. Raises BenchError if it fails."""
+    async with _running(command, core, os.environ, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT) as process:
+        assert process.stdout is not None
+        written = b"".join([chunk async for chunk in process.stdout]).decode(errors="replace")
+        if await process.wait():
+            raise BenchError(f"{command[1]} failed: {written}")
+    return written
+
+
 # ── servers ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -149,8 +159,8 @@ def _last_words(output: Path) -> str:
 class Step:
     """What the load generator tells at the end of a step, and what the server has cost by then.
 
-    Counts and processor times are sums since the start; `seconds` and the latencies (in milliseconds) are the
-    step's own.
+    Counts and processor times are sums since the start; `seconds` and the latencies of deliveries and of
+    answers to a publish (in milliseconds) are the step's own.
     """
 
     name: str
@@ -160,6 +170,7 @@ class Step:
     delivered: int
     p50: float
     p99: float
+    answer_p99: float
     load_seconds: float
     server_seconds: float
 
@@ -197,6 +208,7 @@ class Load:
             delivered=told["delivered"],
             p50=told["p50"],
             p99=told["p99"],
+            answer_p99=told["answer_p99"],
             load_seconds=told["processor"],
             server_seconds=processor_seconds(self._server.pid),
         )

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import trio
 from attrs import evolve, frozen
 
 from tests.bench.errors import BenchError
 from tests.bench.machine import Cores, forget_peak, peak_resident_bytes, resident_bytes
-from tests.bench.peers import ADOHUB, C_LOOP, SLOW_TWIN, Peer, Wishes
+from tests.bench.peers import ADOHUB, C_LOOP, ONE_COMMIT, SLOW_TWIN, SQLITE, Peer, Wishes
 from tests.bench.plan import Plan
-from tests.bench.processes import Ledgers, Load, Server, Step, loading, serving
+from tests.bench.processes import Ledgers, Load, Server, Step, loading, output_of, serving
 from tests.bench.workshop import Workshop
 
 Figures = Mapping[str, float]
 
 MEGABYTE = 1_000_000
+
+FILL_S = 60
+"""How long writing a history may take, in seconds."""
 
 
 @frozen
@@ -236,13 +242,83 @@ async def slow(rig: Rig, peer: Peer) -> Figures:
     }
 
 
+async def durable(rig: Rig, peer: Peer) -> Figures:
+    """One publisher, each event acknowledged once it is kept."""
+    if peer.name == ONE_COMMIT.name:
+        return await _one_by_one(rig, peer)
+    span = await _closed_loop(rig, peer, window=rig.plan.durable_window)
+    return {"acknowledged/s": span.events_per_s, "p99": span.after.answer_p99}
+
+
+async def _one_by_one(rig: Rig, peer: Peer) -> Figures:
+    plan, workshop = rig.plan, rig.workshop
+    with TemporaryDirectory(dir=workshop.folder) as folder:
+        command = peer.command(evolve(workshop, folder=Path(folder)), rig.wishes)
+        words = [*command, str(plan.measure_s), str(plan.event_bytes)]
+        figures: Figures = json.loads(await output_of(words, rig.cores.server))
+        return figures
+
+
+async def replay(rig: Rig, peer: Peer) -> Figures:
+    """A long history is replayed, to one client and to many at once, who ask for it again and again."""
+    plan = rig.plan
+    phases = {"warm": plan.warm_s, "before": plan.replay_before_s, "meanwhile": plan.replay_meanwhile_s}
+    others = {"subscribers": plan.replay_others, "rate": plan.replay_rate, "first_task": 1}
+    async with rig.serving(peer, max_events=2 * plan.replay_events) as server:
+        await _fill(rig, server)
+        one = await _replayed(rig, server, 1)
+        async with rig.loading(server, phases, **others) as load, trio.open_nursery() as nursery:
+            await load.step("connected")
+            await load.step("warm")
+            before = await load.step("before")
+            many = await _replayed(rig, server, plan.replay_clients)
+            nursery.start_soon(_replay_again_and_again, rig, server)
+            meanwhile = await load.step("meanwhile")
+            nursery.cancel_scope.cancel()
+    return {
+        "events/s to one": one,
+        "events/s to many": many,
+        "others' p99 before": before.p99,
+        "others' p99 meanwhile": meanwhile.p99,
+    }
+
+
+async def _fill(rig: Rig, server: Server) -> None:
+    plan = rig.plan
+    options = {"batch": plan.batch, "window": plan.batch * plan.batches_window, "events": plan.replay_events}
+    async with rig.loading(server, {"fill": FILL_S}, **options) as load:
+        for step in ("connected", "fill", "drained"):
+            await load.step(step)
+        ledgers = await load.ledgers()
+    if ledgers.missing or ledgers.late:
+        raise BenchError(f"the history could not be written: {ledgers}")
+
+
+async def _replayed(rig: Rig, server: Server, clients: int) -> float:
+    """How many events a second so many clients were given together, until each had all of them."""
+    number = rig.plan.replay_events
+    async with rig.loading(server, replayed=number, subscribers=clients) as load:
+        await load.step("connected")
+        step = await load.step("replayed")
+        ledgers = await load.ledgers()
+    if ledgers.missing or ledgers.repeated or ledgers.late:
+        raise BenchError(f"not every event came once and in order: {ledgers}")
+    return number * clients / step.seconds
+
+
+async def _replay_again_and_again(rig: Rig, server: Server) -> None:
+    while True:
+        await _replayed(rig, server, rig.plan.replay_clients)
+
+
 def _everybody(peer: Peer) -> bool:
-    return True
+    """All that deliver in a way of their own: `sqlite` is adohub, and `one-commit` is no server."""
+    return peer.name not in (SQLITE.name, ONE_COMMIT.name)
 
 
 def _nearly_everybody(peer: Peer) -> bool:
     """The slow twin differs from adohub in its fan-out alone."""
-    return peer.name != SLOW_TWIN.name
+    return _everybody(peer) and peer.name != SLOW_TWIN.name
 
 
 @frozen
@@ -294,6 +370,23 @@ SCENARIOS: Sequence[Scenario] = (
         many,
         {"events/s": "", "server per event": "µs"},
         suits=lambda peer: peer.dialect != "bare" and _nearly_everybody(peer),
+    ),
+    Scenario(
+        "durable",
+        durable,
+        {"acknowledged/s": "", "p99": "ms"},
+        suits=lambda peer: peer.name in (ADOHUB.name, SQLITE.name, ONE_COMMIT.name),
+    ),
+    Scenario(
+        "replay",
+        replay,
+        {
+            "events/s to one": "",
+            "events/s to many": "",
+            "others' p99 before": "ms",
+            "others' p99 meanwhile": "ms",
+        },
+        suits=lambda peer: peer.name in (ADOHUB.name, SQLITE.name),
     ),
     Scenario("memory", memory, {"per connection": "B"}, suits=_nearly_everybody),
     Scenario("connect", connect, {"seconds": "s"}, suits=_nearly_everybody),

@@ -1,7 +1,8 @@
 /* As little as there can be: "S3" subscribes to task 3, "P3 …" publishes to it, "+" answers either. */
 #include "connection.h"
 
-static bool greet(struct buffer *message, int task) {
+static bool greet(struct buffer *message, const struct connection *connection) {
+    int task = connection->task;
     if (task == PUBLISHER) return false;
     buffer_print(message, "S%d", task);
     return true;

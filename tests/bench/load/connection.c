@@ -37,9 +37,9 @@ static void watch(struct connection *connection, int operation) {
     if (epoll_ctl(epoll, operation, connection->descriptor, &wanted)) die("epoll_ctl: %s", strerror(errno));
 }
 
-void connection_open(struct connection *connection, int task) {
+void connection_open(struct connection *connection, int task, bool replays) {
     int one = 1;
-    *connection = (struct connection){.task = task, .stage = CONNECTING};
+    *connection = (struct connection){.task = task, .replays = replays, .stage = CONNECTING};
     connection->descriptor = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (connection->descriptor < 0) die("socket: %s", strerror(errno));
     setsockopt(connection->descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -80,7 +80,7 @@ static void upgrade(struct connection *connection) {
 
 static void greet(struct connection *connection) {
     struct buffer message = {0};
-    bool answered = dialect->greet(&message, connection->task);
+    bool answered = dialect->greet(&message, connection);
     connection->stage = GREETING;
     if (answered)
         connection_say(connection, &message);

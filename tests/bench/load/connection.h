@@ -15,6 +15,7 @@ struct connection {
     enum stage stage;
     int task; /* or PUBLISHER */
     bool stalled;
+    bool replays; /* it asks for all that is kept */
     struct ledger ledger;
     struct buffer unsent;
     struct buffer unread; /* the start of a frame */
@@ -25,7 +26,7 @@ struct connection {
 /* Every connection speaks `dialect` to 127.0.0.1:port and is watched by `epoll` with its address as data. */
 void connections_to(int port, const struct dialect *dialect, int epoll);
 
-void connection_open(struct connection *connection, int task);
+void connection_open(struct connection *connection, int task, bool replays);
 void connection_wake(struct connection *connection, uint32_t epoll_events);
 void connection_say(struct connection *connection, const struct buffer *message);
 void connection_flush(struct connection *connection);

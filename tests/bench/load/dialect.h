@@ -15,7 +15,7 @@ struct dialect {
     const char *name;
     enum opcode opcode;
     /* What a connection says first. False if it says nothing and need not be answered. */
-    bool (*greet)(struct buffer *message, int task);
+    bool (*greet)(struct buffer *message, const struct connection *connection);
     /* One message that publishes `count` events. */
     void (*publish)(struct buffer *message, const struct event *events, int count);
     /* Whether each event of such a message is acknowledged, or the message once. */

@@ -21,7 +21,7 @@
 #include "histogram.h"
 #include "options.h"
 
-enum { SECOND = 1000000000, WAKE_UPS = 512, MAX_BATCH = 1000, SHORTEST_TICK = SECOND / 1000 };
+enum { SECOND = 1000000000, WAKE_UPS = 512, MAX_BATCH = 1000, UNANSWERED = 1 << 16, SHORTEST_TICK = SECOND / 1000 };
 
 static struct options options;
 static int epoll, ticker = -1;
@@ -34,7 +34,9 @@ static bool stalls; /* the last subscriber, at times: its deliveries are not cou
 static uint32_t sent;                     /* events */
 static uint64_t acknowledged, delivered;  /* events, and deliveries to subscribers that read */
 static uint64_t publishing_since;
-static struct histogram latencies;        /* of this phase, in nanoseconds */
+static struct histogram latencies, answers; /* of this phase, in nanoseconds: of deliveries, of acknowledgements */
+static uint64_t said_ns[UNANSWERED];      /* when each message was made that is not acknowledged yet, round and round */
+static uint32_t said, answered;           /* messages */
 
 void die(const char *format, ...) {
     va_list arguments;
@@ -54,8 +56,13 @@ void heard_welcome(struct connection *connection) {
 
 void heard_refusal(const char *text, size_t length) { die("refused: %.*s", (int)(length < 400 ? length : 400), text); }
 
+/* How many acknowledgements one message gets. */
+static uint32_t answers_per_message(void) { return options.dialect->acknowledges_each ? (uint32_t)options.batch : 1; }
+
 void heard_acknowledgement(struct connection *connection) {
     if (connection != publisher) die("a subscriber was sent an acknowledgement");
+    histogram_add(&answers, connection_received_ns() - said_ns[answered / answers_per_message() % UNANSWERED]);
+    answered++;
     acknowledged += options.dialect->acknowledges_each ? 1 : (uint64_t)options.batch;
 }
 
@@ -105,13 +112,13 @@ static double processor_seconds(void) {
            (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
 }
 
-static double milliseconds(double share) { return (double)histogram_quantile(&latencies, share) / 1e6; }
+static double milliseconds(const struct histogram *of, double share) { return (double)histogram_quantile(of, share) / 1e6; }
 
 static void tell(const char *step, uint64_t since) {
     printf("{\"step\": \"%s\", \"seconds\": %.6f, \"sent\": %u, \"acknowledged\": %lu, \"delivered\": %lu, "
-           "\"p50\": %.4f, \"p99\": %.4f, \"max\": %.4f, \"processor\": %.6f}\n",
-           step, (double)(now_ns() - since) / SECOND, sent, acknowledged, delivered, milliseconds(0.5),
-           milliseconds(0.99), milliseconds(1), processor_seconds());
+           "\"p50\": %.4f, \"p99\": %.4f, \"max\": %.4f, \"answer_p99\": %.4f, \"processor\": %.6f}\n",
+           step, (double)(now_ns() - since) / SECOND, sent, acknowledged, delivered, milliseconds(&latencies, 0.5),
+           milliseconds(&latencies, 0.99), milliseconds(&latencies, 1), milliseconds(&answers, 0.99), processor_seconds());
     fflush(stdout);
 }
 
@@ -137,17 +144,23 @@ static uint32_t on_the_way(void) {
     return sent - (uint32_t)(done < acknowledged ? done : acknowledged);
 }
 
-static uint32_t due(uint64_t now) {
+static uint32_t wanted(uint64_t now) {
     if (options.rate > 0) return (uint32_t)((double)(now - publishing_since) / SECOND * options.rate) - sent;
     uint32_t busy = on_the_way();
     return busy < (uint32_t)options.window ? (uint32_t)options.window - busy : 0;
+}
+
+static uint32_t due(uint64_t now) {
+    uint32_t count = wanted(now), left = (uint32_t)options.events - sent;
+    return options.events && left < count ? left : count;
 }
 
 static void publish(int count) {
     static struct event events[MAX_BATCH];
     static struct buffer message;
     for (int i = 0; i < count; i++, sent++)
-        events[i] = (struct event){sent, (int)(sent % (uint32_t)options.tasks), now_ns()};
+        events[i] = (struct event){sent, options.first_task + (int)(sent % (uint32_t)options.tasks), now_ns()};
+    said_ns[said++ % UNANSWERED] = events[0].made_ns;
     message.length = 0;
     options.dialect->publish(&message, events, count);
     connection_say(publisher, &message);
@@ -177,9 +190,10 @@ static void connect_all(void) {
     int all = options.subscribers + 1;
     while (ready < all) {
         for (; opened < all && opened - ready < options.at_once; opened++) {
-            int task = &connections[opened] == publisher ? PUBLISHER : opened % options.tasks;
-            connection_open(&connections[opened], task);
-            connections[opened].ledger = (struct ledger){.next = (uint32_t)task, .step = (uint32_t)options.tasks};
+            int number = opened % options.tasks;
+            int task = &connections[opened] == publisher ? PUBLISHER : options.first_task + number;
+            connection_open(&connections[opened], task, options.replayed > 0);
+            connections[opened].ledger = (struct ledger){.next = (uint32_t)number, .step = (uint32_t)options.tasks};
         }
         turn(now_ns() + SECOND);
     }
@@ -195,25 +209,35 @@ static bool is_stalled(const struct phase *phase) { return !strcmp(phase->name, 
 
 static void run_phase(const struct phase *phase) {
     uint64_t since = now_ns(), until = since + (uint64_t)(phase->seconds * SECOND);
-    latencies = (struct histogram){0};
+    latencies = answers = (struct histogram){0};
     connection_stall(publisher - 1, is_stalled(phase));
-    while (now_ns() < until) {
+    while (now_ns() < until && !(options.events && sent == (uint32_t)options.events)) {
         publish_due();
         turn(until);
     }
     tell(phase->name, since);
 }
 
-static bool all_came(void) {
+static bool all_were_delivered(void) {
     for (struct connection *each = connections; each < publisher; each++)
         if (ledger_outstanding(&each->ledger, sent)) return false;
-    return acknowledged >= sent;
+    return true;
 }
 
 static void drain(void) {
     uint64_t since = now_ns(), until = since + (uint64_t)(options.drain * SECOND);
-    while (now_ns() < until && !all_came()) turn(now_ns() + SECOND / 100);
+    while (now_ns() < until && !(all_were_delivered() && acknowledged >= sent)) turn(now_ns() + SECOND / 100);
     tell("drained", since);
+    tell_ledgers();
+}
+
+/* Connect, and get what was published before. */
+static void replay(void) {
+    uint64_t since = now_ns();
+    sent = (uint32_t)options.replayed;
+    connect_all();
+    while (!all_were_delivered()) turn(now_ns() + SECOND);
+    tell("replayed", since);
     tell_ledgers();
 }
 
@@ -228,6 +252,10 @@ int main(int count, char **words) {
     if (!connections) die("out of memory");
     publisher = connections + options.subscribers;
 
+    if (options.replayed) {
+        replay();
+        return 0;
+    }
     connect_all();
     if (!options.window && options.rate <= 0) {
         stay();

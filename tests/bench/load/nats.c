@@ -6,7 +6,8 @@
 
 static const char CONNECT[] = "CONNECT {\"verbose\":true,\"pedantic\":false,\"lang\":\"c\",\"version\":\"1\"}\r\n";
 
-static bool greet(struct buffer *message, int task) {
+static bool greet(struct buffer *message, const struct connection *connection) {
+    int task = connection->task;
     buffer_append(message, CONNECT, sizeof CONNECT - 1);
     if (task != PUBLISHER) buffer_print(message, "SUB ado.%d 1\r\n", task);
     return true;

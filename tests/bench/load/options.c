@@ -29,6 +29,9 @@ static void read_option(struct options *options, int key, char *value) {
         case 'p': options->port = atoi(value); break;
         case 's': options->subscribers = atoi(value); break;
         case 't': options->tasks = atoi(value); break;
+        case 'f': options->first_task = atoi(value); break;
+        case 'e': options->events = atoi(value); break;
+        case 'y': options->replayed = atoi(value); break;
         case 'o': options->at_once = atoi(value); break;
         case 'w': options->window = atoi(value); break;
         case 'r': options->rate = atof(value); break;
@@ -45,6 +48,8 @@ static void read_option(struct options *options, int key, char *value) {
 static const struct option NAMES[] = {
     {"dialect", required_argument, NULL, 'd'}, {"port", required_argument, NULL, 'p'},
     {"subscribers", required_argument, NULL, 's'}, {"tasks", required_argument, NULL, 't'},
+    {"first-task", required_argument, NULL, 'f'}, {"events", required_argument, NULL, 'e'},
+    {"replayed", required_argument, NULL, 'y'},
     {"at-once", required_argument, NULL, 'o'}, {"window", required_argument, NULL, 'w'},
     {"rate", required_argument, NULL, 'r'}, {"batch", required_argument, NULL, 'b'},
     {"bytes", required_argument, NULL, 'B'}, {"retained", required_argument, NULL, 'R'}, {"drain", required_argument, NULL, 'D'},

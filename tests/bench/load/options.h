@@ -16,10 +16,13 @@ struct options {
     const struct dialect *dialect;
     int port;
     int subscribers, tasks;  /* subscriber i reads task i % tasks, event i goes to it */
+    int first_task;          /* the number of the first of them */
     int at_once;             /* how many connect at a time */
     int window;              /* closed loop: how many events may be on their way */
     double rate;             /* open loop: events a second */
     int batch;               /* events in one message */
+    int events;              /* how many are published at most; 0 for any number */
+    int replayed;            /* how many that were published before each subscriber gets; nothing is published */
     int bytes;               /* of an event's JSON */
     int retained;            /* how many events the server keeps */
     double drain;            /* seconds to wait for the last events */
@@ -28,5 +31,5 @@ struct options {
     int phase_count;
 };
 
-/* Neither window nor rate: connect, subscribe, and stay until stdin ends. */
+/* Neither window nor rate nor replayed: connect, subscribe, and stay until stdin ends. */
 struct options options_read(int count, char **words);

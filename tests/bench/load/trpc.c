@@ -7,12 +7,13 @@ static bool says(const char *text, size_t length, const char *word) {
     return memmem(text, length, word, strlen(word)) != NULL;
 }
 
-static bool greet(struct buffer *message, int task) {
-    if (task == PUBLISHER) return false;
+static bool greet(struct buffer *message, const struct connection *connection) {
+    if (connection->task == PUBLISHER) return false;
+    /* After an id that no server knows comes all that is kept. */
     buffer_print(message,
                  "{\"id\":1,\"method\":\"subscription\",\"params\":{\"path\":\"stream.onTaskProgress\","
-                 "\"input\":{\"taskId\":\"task-%d\"}}}",
-                 task);
+                 "\"input\":{\"taskId\":\"task-%d\"}%s}}",
+                 connection->task, connection->replays ? ",\"lastEventId\":\"long ago\"" : "");
     return true;
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +41,8 @@ class Wishes:
 class Peer:
     """One server. Its command prints `ws://127.0.0.1:PORT` once it accepts connections.
 
+    `ONE_COMMIT` alone is none: see its program.
+
     `dialect` is what the load generator speaks to it. `missing` says what it lacks to run here, if anything;
     `version` what runs.
     """
@@ -55,10 +58,14 @@ class Peer:
 # ── how each is started ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _adohub(workshop: Workshop, wishes: Wishes, fan_out: str = "shared") -> Sequence[str | Path]:
+def _adohub(
+    workshop: Workshop, wishes: Wishes, fan_out: str = "shared", engine: str = "memory"
+) -> Sequence[str | Path]:
     server = {"port": 0, "fan_out": fan_out}
     server |= {} if wishes.websocket is None else {"websocket": wishes.websocket}
-    storage = {} if wishes.max_events is None else {"max_events": wishes.max_events}
+    storage: dict[str, object] = {"engine": engine}
+    storage |= {} if wishes.max_events is None else {"max_events": wishes.max_events}
+    storage["sqlite"] = {"path": str(workshop.folder / "adohub.db"), "synchronous": "full"}
     config = workshop.folder / "adohub.toml"
     tables = {
         "server": server,
@@ -72,6 +79,14 @@ def _adohub(workshop: Workshop, wishes: Wishes, fan_out: str = "shared") -> Sequ
 
 def _slow_twin(workshop: Workshop, wishes: Wishes) -> Sequence[str | Path]:
     return _adohub(workshop, wishes, fan_out="single")
+
+
+def _sqlite(workshop: Workshop, wishes: Wishes) -> Sequence[str | Path]:
+    return _adohub(workshop, wishes, engine="sqlite")
+
+
+def _one_commit(workshop: Workshop, wishes: Wishes) -> Sequence[str | Path]:
+    return [sys.executable, HERE / "one_commit.py", workshop.folder]
 
 
 def _broadcast(workshop: Workshop, wishes: Wishes) -> Sequence[str | Path]:
@@ -142,6 +157,10 @@ def _trpc_version() -> str:
     return f"{', '.join(versions)}, Node {_first_line('node', '--version')}"
 
 
+def _sqlite_version() -> str:
+    return f"{_adohub_version()}, SQLite {sqlite3.sqlite_version}"
+
+
 def _broadcast_version() -> str:
     return ", ".join(f"{name} {metadata.version(name)}" for name in ("websockets", "uvloop"))
 
@@ -158,11 +177,23 @@ def _c_version() -> str:
 
 ADOHUB = Peer("adohub", "trpc", _adohub, _nothing, _adohub_version)
 SLOW_TWIN = evolve(ADOHUB, name="slow-twin", command=_slow_twin)
+SQLITE = evolve(ADOHUB, name="sqlite", command=_sqlite, version=_sqlite_version)
+ONE_COMMIT = Peer("one-commit", "", _one_commit, _nothing, _sqlite_version)
 TRPC = Peer("trpc", "trpc", _trpc, _trpc_missing, _trpc_version)
 TRPC_GENERATORS = evolve(TRPC, name="trpc-generators", command=_trpc_generators)
 WEBSOCKETS = Peer("websockets", "bare", _broadcast, _broadcast_missing, _broadcast_version)
 NATS = Peer("nats", "nats", _nats, _nats_missing, _nats_version)
 C_LOOP = Peer("c-loop", "bare", _c_loop, _nothing, _c_version)
 
-PEERS: Sequence[Peer] = (ADOHUB, SLOW_TWIN, TRPC, TRPC_GENERATORS, WEBSOCKETS, NATS, C_LOOP)
+PEERS: Sequence[Peer] = (
+    ADOHUB,
+    SLOW_TWIN,
+    SQLITE,
+    ONE_COMMIT,
+    TRPC,
+    TRPC_GENERATORS,
+    WEBSOCKETS,
+    NATS,
+    C_LOOP,
+)
 """Whom a run without `--peers` measures, in the table's order."""
