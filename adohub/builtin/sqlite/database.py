@@ -15,6 +15,7 @@ import os
 import secrets
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -40,12 +41,18 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @frozen
 class Database:
-    """The database at `path`, opened for this process alone by `open_database`."""
+    """The database at `path`, opened for this process alone by `open_database`.
+
+    One connection, the keeper, stays open throughout though hardly anything is asked of it. When a process
+    closes its last one, SQLite does away with the log and the memory that connections share. The next one
+    would make them anew, and what is made while the file is read-only stays so for all who come after.
+    """
 
     path: Path
     synchronous: Synchronous
     epoch: str
     lock: int
+    keeper: sqlite3.Connection
 
     def connect(self) -> sqlite3.Connection:
         """A connection that writes. Raises StorageError."""
@@ -55,14 +62,15 @@ class Database:
         """A connection that only reads. Raises StorageError."""
         return _connect(self.path, "PRAGMA query_only = 1")
 
-    def close(self, connection: sqlite3.Connection) -> None:
-        """Note in the file that it was closed, close `connection`, which writes, and release the lock."""
-        try:
-            with translated(self.path):
-                connection.execute("UPDATE hub SET value = '' WHERE name = 'opened'")
-                connection.close()
-        finally:
-            os.close(self.lock)
+    def close(self) -> None:
+        """Close what others have left, and release the lock.
+
+        A file that cannot be noted to have been closed counts as one that was not.
+        """
+        with suppress(sqlite3.Error):
+            self.keeper.execute("UPDATE hub SET value = '' WHERE name = 'opened'")
+        self.keeper.close()
+        os.close(self.lock)
 
 
 def open_database(path: Path, synchronous: Synchronous) -> Database:
@@ -75,20 +83,24 @@ def open_database(path: Path, synchronous: Synchronous) -> Database:
         lock = _lock(path)
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            connection = _connect(path, f"PRAGMA synchronous = {synchronous}")
+            keeper = _connect(path, f"PRAGMA synchronous = {synchronous}")
             try:
-                [verdict] = connection.execute("PRAGMA quick_check(1)").fetchone()
-                if verdict != "ok":
-                    raise StorageError(f"{path} is damaged; restore a backup, or move it away to begin anew")
-                connection.execute("PRAGMA journal_mode = WAL")
-                migrate(connection, path)
-                epoch = _epoch(connection, path, synchronous)
-            finally:
-                connection.close()
+                _check(keeper, path)
+                keeper.execute("PRAGMA journal_mode = WAL")
+                migrate(keeper, path)
+                return Database(path, synchronous, _epoch(keeper, path, synchronous), lock, keeper)
+            except BaseException:
+                keeper.close()
+                raise
         except BaseException:
             os.close(lock)
             raise
-    return Database(path, synchronous, epoch, lock)
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    [verdict] = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise StorageError(f"{path} is damaged; restore a backup, or move it away to begin anew")
 
 
 def _lock(path: Path) -> int:

@@ -268,8 +268,8 @@ class SqliteStorage:
 
     async def close(self) -> None:
         """Wait for what is being written, and close the file."""
-        await trio.to_thread.run_sync(self._writer.close, abandon_on_cancel=True, limiter=self._writing)
         self._reader.close()
+        await trio.to_thread.run_sync(self._writer.close, abandon_on_cancel=True, limiter=self._writing)
 
 
 _EVERYTHING = Selection(["**"])

@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from attrs import define, field, frozen
@@ -80,10 +81,14 @@ class Writer:
     def load(self) -> Sequence[tuple[float, int]]:
         """Connect, and read what the file says; history as (arrived at, offset) of some of its events."""
         with translated(self._database.path):
-            return self._load(self._database.connect())
+            self._connection = self._database.connect()
+            try:
+                return self._load(self._connection)
+            except BaseException:
+                self._drop()
+                raise
 
     def _load(self, connection: sqlite3.Connection) -> Sequence[tuple[float, int]]:
-        self._connection = connection
         [tail] = connection.execute(
             "SELECT coalesce((SELECT value FROM hub WHERE name = 'tail'), 0)"
         ).fetchone()
@@ -117,7 +122,8 @@ class Writer:
 
     def close(self) -> None:
         """Close the file."""
-        self._database.close(self._connected())
+        self._drop()
+        self._database.close()
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -132,29 +138,39 @@ class Writer:
 
     def append(self, batches: Sequence[Sequence[Draft]], bounds: Bounds) -> Appended:
         """Keep `batches`, all or none. Returns once they are on the disk."""
-        with translated(self._database.path):
-            connection = self._connected()
+        with self._transaction():
             self._forget_repeats(bounds.moment)
             change = _Change(bounds.moment, self.head)
-            receipts: list[Sequence[Receipt]] = []
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                change.revisions = self._look_up_revisions(batches)
-                receipts = [[self._judge(draft, change) for draft in batch] for batch in batches]
-                self._insert(change)
-                trimmed = self._trim(bounds, 2 * len(change.events))
-                connection.execute("COMMIT")
-            except BaseException:
-                self._drop()
-                raise
+            change.revisions = self._look_up_revisions(batches)
+            receipts: list[Sequence[Receipt]] = [
+                [self._judge(draft, change) for draft in batch] for batch in batches
+            ]
+            self._insert(change)
+            trimmed = self._trim(bounds, 2 * len(change.events))
         self.head, self.trimmed = change.offset, trimmed
         self._live += change.live
         for author, receipt in change.repeats.items():
             self._repeats[author] = (change.moment, receipt)
         return Appended(receipts, change.events)
 
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """What the block does, all or none of it, and on the disk. Raises StorageError.
+
+        After a failure, a `BEGIN` that was refused included, the connection's state is not to be relied on
+        any more: it may for one thing have been opened while the file was read-only.
+        """
+        with translated(self._database.path):
+            connection = self._connected()
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                self._drop()
+                raise
+
     def _drop(self) -> None:
-        """The connection's state is not to be relied on any more: what was not committed is rolled back."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -295,26 +311,19 @@ class Writer:
 
     def tidy(self, bounds: Bounds) -> bool:
         """Let go of some of what is too old or too much; whether there may be more of it."""
-        with translated(self._database.path):
-            connection = self._connected()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                trimmed = self._trim(bounds, STEP_EVENTS)
-                gone = connection.execute(
-                    "DELETE FROM events WHERE offset IN (SELECT offset FROM events"
-                    " WHERE gone_at <= ? AND offset <= ? LIMIT ?)",
-                    (bounds.moment, trimmed, STEP_EVENTS),
-                ).rowcount
-                gone = max(gone, self._thin_out(connection, trimmed))
-                connection.execute(
-                    "DELETE FROM repeats WHERE (author, idempotency_key) IN (SELECT author, idempotency_key"
-                    " FROM repeats WHERE seen_at < ? LIMIT ?)",
-                    (bounds.moment - self._settings.idempotency_window_s, STEP_EVENTS),
-                )
-                connection.execute("COMMIT")
-            except BaseException:
-                self._drop()
-                raise
+        with self._transaction() as connection:
+            trimmed = self._trim(bounds, STEP_EVENTS)
+            gone = connection.execute(
+                "DELETE FROM events WHERE offset IN (SELECT offset FROM events"
+                " WHERE gone_at <= ? AND offset <= ? LIMIT ?)",
+                (bounds.moment, trimmed, STEP_EVENTS),
+            ).rowcount
+            gone = max(gone, self._thin_out(connection, trimmed))
+            connection.execute(
+                "DELETE FROM repeats WHERE (author, idempotency_key) IN (SELECT author, idempotency_key"
+                " FROM repeats WHERE seen_at < ? LIMIT ?)",
+                (bounds.moment - self._settings.idempotency_window_s, STEP_EVENTS),
+            )
         self.trimmed = trimmed
         return trimmed < bounds.tail or gone >= STEP_EVENTS
 
@@ -332,18 +341,11 @@ class Writer:
 
     def check(self, moment: float) -> None:
         """Do what an append does, and undo it. Raises StorageError."""
-        with translated(self._database.path):
-            connection = self._connected()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                connection.execute(
-                    "INSERT INTO events (offset, topic, key, timestamp, arrived_at, body)"
-                    " VALUES (?, 'hub.check', NULL, '', ?, x'7b7d')",
-                    (self.head + 1, moment),
-                )
-                connection.execute("DELETE FROM events WHERE offset = ?", (self.head + 1,))
-                connection.execute("INSERT OR REPLACE INTO hub VALUES ('checked_at', ?)", (moment,))
-                connection.execute("COMMIT")
-            except BaseException:
-                self._drop()
-                raise
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT INTO events (offset, topic, key, timestamp, arrived_at, body)"
+                " VALUES (?, 'hub.check', NULL, '', ?, x'7b7d')",
+                (self.head + 1, moment),
+            )
+            connection.execute("DELETE FROM events WHERE offset = ?", (self.head + 1,))
+            connection.execute("INSERT OR REPLACE INTO hub VALUES ('checked_at', ?)", (moment,))
