@@ -10,6 +10,7 @@ Everything brings a deadline. Processes see none of the ADOHUB… variables that
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -210,6 +211,17 @@ class Hub:
     def port(self) -> str:
         return self.url.rpartition(":")[2]
 
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """What it has logged, but for a line that it is about to end."""
+        lines, _, _ = self.run.err.rpartition("\n")
+        return [json.loads(line) for line in lines.splitlines()]
+
+    async def stop(self) -> Ended:
+        """SIGTERM, as an operator."""
+        self.run.process.terminate()
+        return await self.run.ended()
+
     async def kill(self) -> None:
         """SIGKILL, as a crash."""
         self.run.process.kill()
@@ -218,12 +230,18 @@ class Hub:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, toml: str = "", *, port: str = "0", env: Mapping[str, str] | None = None
+    folder: Path,
+    toml: str = "",
+    *,
+    port: str = "0",
+    env: Mapping[str, str] | None = None,
+    program: tuple[str, ...] = PROGRAM,
 ) -> AsyncIterator[Hub]:
     """A hub of its own, with `toml` as its configuration, on a free port unless told which."""
     config = folder / "hub.toml"
     config.write_text(toml)
-    async with running("serve", "--config", str(config), "--port", port, cwd=folder, env=env) as hub:
+    arguments = ("serve", "--config", str(config), "--port", port)
+    async with running(*arguments, cwd=folder, env=env, program=program) as hub:
         yield await ready(hub)
 
 
