@@ -26,7 +26,8 @@ from attrs import frozen
 
 from tests.cli.processes import PROGRAM, Hub
 
-DISK_BYTES = 1024 * 1024
+DISK_BYTES = 16 * 1024 * 1024
+"""More than twice what SQLite lets its log grow to."""
 
 FULL = "cannot grow: the disk is full"
 IO_ERROR = "cannot be read or written: the disk reports an error"
@@ -126,7 +127,7 @@ async def _mount(disk: Path) -> AsyncIterator[int]:
 def _fill_with(filler: Path) -> None:
     with filler.open("wb", buffering=0) as file, suppress(OSError):
         while True:
-            file.write(bytes(512))
+            file.write(bytes(4096))
 
 
 def _size(file: Path) -> int:

@@ -89,6 +89,8 @@ class Traffic:
             message = await self._subscriber.hear()
             if message == "PONG":
                 self._pongs += 1
+            elif message == "PING":
+                await self._subscriber.tell("PONG")
             else:
                 self.seen.append(message["result"]["id"])
 
