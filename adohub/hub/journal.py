@@ -40,7 +40,8 @@ UNDELIVERED_BYTES = 64 * 1024 * 1024
 """How many bytes of payload those may have."""
 
 CHECK_AGAIN_S = 1.0
-"""How often storage that takes nothing is asked whether it would, in seconds."""
+"""How often storage that takes nothing is asked whether it would, in seconds. It is in trouble until it has
+refused nothing for so long: a disk that is all but full takes one event and refuses the next."""
 
 RECENT_EVENTS = 512
 """How many delivered events are remembered, so that a cursor's last steps to the head need no storage."""
@@ -114,6 +115,7 @@ class Journal:
         self.trouble: str | None = None
         """Why storage takes nothing just now, in words for an operator; None while it does."""
         self._troubled = trio.Event()
+        self._refused_at = 0.0
         self._unreadable: str | None = None
         self._arrival = trio.Event()
         self._appending = False
@@ -170,11 +172,12 @@ class Journal:
             stranger = None if told is error else error
             _log.error("storage takes no events", error=str(told), exc_info=stranger)
         self.trouble = str(told)
+        self._refused_at = trio.current_time()
         self._troubled.set()
         return told
 
     def _note_success(self) -> None:
-        if self.trouble is not None:
+        if self.trouble is not None and trio.current_time() >= self._refused_at + CHECK_AGAIN_S:
             _log.info("storage takes events again")
             self.trouble = None
             self._troubled = trio.Event()
