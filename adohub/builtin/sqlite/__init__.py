@@ -3,7 +3,8 @@
 storage     tasks: what gathers is one transaction; what is fresh is followed from memory
 writer      one thread: judges drafts, inserts them, lets go of old ones
 reader      a few threads: pages and what is newest
-database    the file: lock, checks, epoch
+database    the file: checks, connections, epoch
+lock        the file beside it: whose it is, and how far it has come
 schema      tables, and their versions
 faults      what may be wrong with a file, in words
 """

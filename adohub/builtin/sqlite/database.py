@@ -3,14 +3,13 @@
 One hub at a time: it holds a lock beside the file as long as it lives. The epoch is the file's own, and a new
 one begins whenever events may have been lost that a client has seen:
 
-- the file is another one than last time: a backup that was restored, a copy;
+- the file is another one than last time, or has not come as far: a backup that was restored, a copy;
 - it was not closed, the machine has been started since, and `synchronous = "normal"` may lose the last events
   with the power.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import sqlite3
@@ -21,8 +20,9 @@ from typing import Literal
 
 from attrs import define, frozen
 
-from adohub import StorageError
+from adohub import Position, StorageError
 from adohub.builtin.sqlite.faults import translated
+from adohub.builtin.sqlite.lock import Lock
 from adohub.builtin.sqlite.schema import migrate
 
 Synchronous = Literal["full", "normal"]
@@ -51,7 +51,7 @@ class Database:
     path: Path
     synchronous: Synchronous
     epoch: str
-    lock: int
+    lock: Lock
     keeper: sqlite3.Connection
 
     def connect(self) -> sqlite3.Connection:
@@ -70,7 +70,7 @@ class Database:
         with suppress(sqlite3.Error):
             self.keeper.execute("UPDATE hub SET value = '' WHERE name = 'opened'")
         self.keeper.close()
-        os.close(self.lock)
+        self.lock.release()
 
 
 def open_database(path: Path, synchronous: Synchronous) -> Database:
@@ -80,7 +80,7 @@ def open_database(path: Path, synchronous: Synchronous) -> Database:
     """
     with translated(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = _lock(path)
+        lock = Lock.take(path)
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             keeper = _connect(path, f"PRAGMA synchronous = {synchronous}")
@@ -88,12 +88,13 @@ def open_database(path: Path, synchronous: Synchronous) -> Database:
                 _check(keeper, path)
                 keeper.execute("PRAGMA journal_mode = WAL")
                 migrate(keeper, path)
-                return Database(path, synchronous, _epoch(keeper, path, synchronous), lock, keeper)
+                epoch = _epoch(keeper, path, synchronous, lock.noted())
+                return Database(path, synchronous, epoch, lock, keeper)
             except BaseException:
                 keeper.close()
                 raise
         except BaseException:
-            os.close(lock)
+            lock.release()
             raise
 
 
@@ -101,16 +102,6 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     [verdict] = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise StorageError(f"{path} is damaged; restore a backup, or move it away to begin anew")
-
-
-def _lock(path: Path) -> int:
-    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(lock)
-        raise StorageError(f"{path} is in use by another adohub") from error
-    return lock
 
 
 def _connect(path: Path, *settings: str) -> sqlite3.Connection:
@@ -137,20 +128,32 @@ class _Identity:
     """How it was opened and since which start of the machine, if it has not been closed since."""
 
 
-def _epoch(connection: sqlite3.Connection, path: Path, synchronous: Synchronous) -> str:
-    """The epoch that holds from now on, which is noted in the file."""
+def _epoch(
+    connection: sqlite3.Connection, path: Path, synchronous: Synchronous, came_to: Position | None
+) -> str:
+    """The epoch that holds from now on, which is noted in the file. `came_to`: its head when last used."""
     noted = dict(connection.execute("SELECT name, value FROM hub").fetchall())
     was = _Identity(noted.get("epoch"), noted.get("inode"), noted.get("opened", ""))
     inode, boot = path.stat().st_ino, _boot_id()
     lost_power = was.opened.startswith("normal ") and (not boot or was.opened != f"normal {boot}")
     epoch = was.epoch
-    if epoch is None or was.inode != inode or lost_power:
+    is_older = came_to is not None and (came_to.epoch != epoch or came_to.offset > read_head(connection))
+    if epoch is None or was.inode != inode or lost_power or is_older:
         epoch = f"{int(time.time()):08x}{secrets.token_hex(2)}"
     now = {"epoch": epoch, "inode": inode, "opened": f"{synchronous} {boot}"}
     connection.execute("BEGIN IMMEDIATE")
     connection.executemany("INSERT OR REPLACE INTO hub VALUES (?, ?)", now.items())
     connection.execute("COMMIT")
     return epoch
+
+
+def read_head(connection: sqlite3.Connection) -> int:
+    """The offset of the newest event that there has been, 0 if there was none."""
+    [head] = connection.execute(
+        "SELECT max(coalesce((SELECT max(offset) FROM events), 0),"
+        " coalesce((SELECT value FROM hub WHERE name = 'tail'), 0))"
+    ).fetchone()
+    return int(head)
 
 
 def _boot_id() -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from adohub import EXISTS, Draft, Event, Position, Receipt, Rejection, StorageSettings, from_fields
-from adohub.builtin.sqlite.database import Database
+from adohub.builtin.sqlite.database import Database, read_head
 from adohub.builtin.sqlite.faults import translated
 
 ROWS = (256, 64, 16, 4, 1)
@@ -92,8 +92,8 @@ class Writer:
         [tail] = connection.execute(
             "SELECT coalesce((SELECT value FROM hub WHERE name = 'tail'), 0)"
         ).fetchone()
-        [newest] = connection.execute("SELECT coalesce(max(offset), 0) FROM events").fetchone()
-        self.trimmed, self.head = tail, max(newest, tail)
+        self.trimmed, self.head = tail, read_head(connection)
+        self._database.lock.note(self._at(self.head))
         self._live = Counter({topic: self._count_live(topic) for topic in self._settings.state_keys})
         kept = connection.execute(
             "SELECT author, idempotency_key, offset, timestamp, seen_at FROM repeats"
@@ -148,6 +148,7 @@ class Writer:
             self._insert(change)
             trimmed = self._trim(bounds, 2 * len(change.events))
         self.head, self.trimmed = change.offset, trimmed
+        self._database.lock.note(self._at(self.head))
         self._live += change.live
         for author, receipt in change.repeats.items():
             self._repeats[author] = (change.moment, receipt)
