@@ -65,9 +65,10 @@ Faults = Callable[[Path], AbstractAsyncContextManager[Fault]]
 """Makes a fault whose database is somewhere below the folder."""
 
 
-def sqlite_at(database: Path) -> str:
-    """The configuration of a hub whose events are in `database`; tables of `[storage]` may follow."""
-    return f'[storage]\nengine = "sqlite"\n[storage.sqlite]\npath = "{database}"\n'
+def sqlite_at(database: Path, **storage: int) -> str:
+    """The configuration of a hub whose events are in `database`, with more keys of `[storage]`."""
+    keys = "".join(f"{key} = {value}\n" for key, value in storage.items())
+    return f'[storage]\nengine = "sqlite"\n{keys}[storage.sqlite]\npath = "{database}"\n'
 
 
 # ── no room ──────────────────────────────────────────────────────────────────────────────────────────────
