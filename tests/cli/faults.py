@@ -163,10 +163,10 @@ async def read_only_file(folder: Path) -> AsyncIterator[Fault]:
         for file in _files(database):
             file.chmod(0o600)
 
-    yield Fault(database, [IO_ERROR, READ_ONLY], forbid_writing, permit_writing, _heeding_modes())
+    yield Fault(database, [IO_ERROR, READ_ONLY], forbid_writing, permit_writing, heeding_modes())
 
 
-def _heeding_modes() -> tuple[str, ...]:
+def heeding_modes() -> tuple[str, ...]:
     """What runs a hub that may not write where a file's mode says so, as root might."""
     if os.geteuid() != 0:
         return PROGRAM
