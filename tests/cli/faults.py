@@ -154,16 +154,19 @@ async def read_only_file(folder: Path) -> AsyncIterator[Fault]:
 
     async def forbid_writing(hub: Hub) -> None:
         _limit_files(hub, 0)
-        for file in _files(database):
-            file.chmod(0o400)
+        _set_modes(database, 0o400)
         await hub.run.until(READ_ONLY)
         _lift_limit(hub)
 
     def permit_writing(hub: Hub) -> None:
-        for file in _files(database):
-            file.chmod(0o600)
+        _set_modes(database, 0o600)
 
     yield Fault(database, [IO_ERROR, READ_ONLY], forbid_writing, permit_writing, heeding_modes())
+
+
+def _set_modes(database: Path, mode: int) -> None:
+    for file in (*_files(database), Path(f"{database}-shm")):
+        file.chmod(mode)
 
 
 def heeding_modes() -> tuple[str, ...]:

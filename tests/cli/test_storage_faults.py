@@ -22,7 +22,7 @@ from tests.cli.faults import (
 from tests.cli.processes import Hub, adohub, history, serving
 from tests.cli.traffic import PUBLISHERS, TOPIC, Traffic, traffic
 from tests.net.raw import exchange, head
-from tests.running import open_peer
+from tests.running import Refused, open_peer, progress
 
 FAULTS = [file_size_limit, full_disk, read_only_file, immutable_file, locked_file]
 
@@ -110,3 +110,16 @@ async def live_with(faults: Faults, folder: Path) -> None:
             check_log(hub, fault)
         async with serving(folder, fault.toml, program=fault.program) as again:
             assert await kept_ids(again) == flow.acknowledged
+
+
+async def test_it_recovers_though_nobody_publishes(tmp_path: Path) -> None:
+    async with file_size_limit(tmp_path) as fault, serving(tmp_path, fault.toml) as hub:
+        async with open_peer(hub.url) as peer:
+            await peer.publish(TOPIC, progress("t", 1))
+            await fault.begin(hub)
+            with pytest.raises(Refused):
+                await peer.publish(TOPIC, progress("t", 2))
+            assert await readiness(hub) == DEGRADED
+            fault.end(hub)
+            await until_ready(hub)
+        assert [event["payload"]["progress"] for event in await history(hub.url, TOPIC)] == [1]
