@@ -244,11 +244,13 @@ async def loading(
     *,
     phases: Mapping[str, float] | None = None,
     drain_s: float = 10.0,
+    gives_way: bool = False,
     **options: float,
 ) -> AsyncIterator[Load]:
     """A load generator that speaks to `server`. `options` are its own (load/options.h).
 
-    `phases`: seconds by name. It ends when the context does, and by itself when it takes too long.
+    `phases`: seconds by name. `gives_way`: it runs only when no other one wants to. It ends when the context
+    does, and by itself when it takes too long.
     """
     phases = phases or {}
     limit = sum(phases.values()) + drain_s + CONNECT_S
@@ -256,8 +258,9 @@ async def loading(
     words = [f"--{name.replace('_', '-')}={value}" for name, value in {**wanted, **options}.items()]
     if phases:
         words.append(f"--phases={','.join(f'{name}={seconds}' for name, seconds in phases.items())}")
+    priority = ["chrt", "--idle", "0"] if gives_way else []
     async with _running(
-        [workshop.load, *words], cores.load, os.environ, stdin=PIPE, stdout=PIPE, stderr=PIPE
+        [*priority, workshop.load, *words], cores.load, os.environ, stdin=PIPE, stdout=PIPE, stderr=PIPE
     ) as process:
         assert process.stdout is not None
         yield Load(server, process, _Lines(process.stdout))

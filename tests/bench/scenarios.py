@@ -43,11 +43,19 @@ class Rig:
         return serving(peer, self.workshop, wishes, self.cores.server)
 
     def loading(
-        self, server: Server, phases: Mapping[str, float] | None = None, **options: float
+        self,
+        server: Server,
+        phases: Mapping[str, float] | None = None,
+        *,
+        gives_way: bool = False,
+        **options: float,
     ) -> AbstractAsyncContextManager[Load]:
-        """A load generator on the load's core."""
+        """A load generator on the load's core. `gives_way`: another one is measured there meanwhile."""
         wanted = {"bytes": self.plan.event_bytes, **options}
-        return loading(server, self.workshop, self.cores, phases=phases, drain_s=self.plan.drain_s, **wanted)
+        drain_s = self.plan.drain_s
+        return loading(
+            server, self.workshop, self.cores, phases=phases, drain_s=drain_s, gives_way=gives_way, **wanted
+        )
 
 
 @frozen
@@ -297,7 +305,7 @@ async def _fill(rig: Rig, server: Server) -> None:
 async def _replayed(rig: Rig, server: Server, clients: int) -> float:
     """How many events a second so many clients were given together, until each had all of them."""
     number = rig.plan.replay_events
-    async with rig.loading(server, replayed=number, subscribers=clients) as load:
+    async with rig.loading(server, gives_way=True, replayed=number, subscribers=clients) as load:
         await load.step("connected")
         step = await load.step("replayed")
         ledgers = await load.ledgers()
