@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from heapq import merge
@@ -62,6 +63,25 @@ _TOPICS = """
     SELECT json_group_array(topic) FROM known WHERE topic IS NOT NULL
 """
 """Every topic there is, by as many steps in the index as there are topics."""
+
+_NEWEST_OF_KEY = """
+    SELECT (SELECT max(offset) FROM events WHERE topic = topics.value AND key IS :key)
+    FROM json_each(:topics) AS topics
+"""
+_NEWEST_OF_KEYS = """
+    SELECT * FROM (
+        WITH RECURSIVE places(topic, key) AS (
+            SELECT value, (SELECT min(key) FROM events WHERE topic = value AND key >= :first)
+            FROM json_each(:topics)
+            UNION ALL
+            SELECT topic, (SELECT min(key) FROM events WHERE topic = places.topic AND key > places.key)
+            FROM places WHERE key < :beyond OR (key IS NOT NULL AND :beyond IS NULL)
+        )
+        SELECT (SELECT max(offset) FROM events WHERE topic = places.topic AND key = places.key)
+        FROM places WHERE key < :beyond OR :beyond IS NULL
+    )
+"""
+"""Of every key from `:first` to before `:beyond`: a step for each, however long history is."""
 
 
 @frozen
@@ -167,8 +187,10 @@ class Reader:
             return None
         if selection.is_exact:
             return [topic for topic in selection.topics if selection.covers(topic)]
-        [known] = connection.execute(_TOPICS).fetchone()
-        return [topic for topic in json.loads(known) if selection.covers(topic)]
+        return [topic for topic in self._all_topics(connection) if selection.covers(topic)]
+
+    def _all_topics(self, connection: sqlite3.Connection) -> Sequence[str]:
+        return _listed(connection.execute(_TOPICS).fetchone()[0])
 
     # ── the newest ───────────────────────────────────────────────────────────────────────────────────
 
@@ -191,21 +213,20 @@ class Reader:
         self, connection: sqlite3.Connection, selection: Selection, view: View
     ) -> tuple[Sequence[Event], Sequence[int]]:
         one_key = selection.is_exact and selection.key is not None
-        condition, values = "1", list[object]()
         topics = self._topics(connection, selection)
-        if topics is not None:
-            condition, values = "topic IN (SELECT value FROM json_each(?))", [json.dumps(topics)]
-        if selection.key is not None:
-            condition, values = f"{condition} AND key IS ?", [*values, selection.key]
-        if selection.prefix:
-            condition = f"{condition} AND substr(key, 1, ?) = ?"
-            values += [len(selection.prefix), selection.prefix]
-        shown = "(gone_at IS NULL OR gone_at > ? OR (? AND offset > ?))"
+        if topics is None:
+            topics = self._all_topics(connection)
+        places = _NEWEST_OF_KEY
+        values: dict[str, object] = {"topics": json.dumps(topics), "key": selection.key}
+        if selection.key is None:
+            places = _NEWEST_OF_KEYS if selection.prefix else f"{_NEWEST_OF_KEYS} UNION ALL {_NEWEST_OF_KEY}"
+            values |= {"first": selection.prefix or "", "beyond": _beyond(selection.prefix or "")}
+        values |= {"moment": view.moment, "one_key": one_key, "tail": view.tail}
         [found, ended] = connection.execute(
             "SELECT json_group_array(offset), json_group_array(gone_at IS NOT NULL) FROM"
-            f" (SELECT offset, gone_at FROM events WHERE offset IN (SELECT max(offset) FROM events"
-            f" WHERE {condition} GROUP BY topic, key) AND {shown} ORDER BY offset)",
-            (*values, view.moment, one_key, view.tail),
+            f" (SELECT offset, gone_at FROM events WHERE offset IN ({places})"
+            " AND (gone_at IS NULL OR gone_at > :moment OR (:one_key AND offset > :tail)) ORDER BY offset)",
+            values,
         ).fetchone()
         offsets: list[int] = json.loads(found)
         gone = [offset for offset, is_ended in zip(offsets, json.loads(ended), strict=True) if is_ended]
@@ -269,6 +290,15 @@ class Reader:
 
     def _at(self, offset: int) -> Position:
         return _position((self._database.epoch, offset))
+
+
+def _beyond(prefix: str) -> str | None:
+    """The first text after all that begin with `prefix`, in order of code points; None if there is none."""
+    kept = prefix.rstrip(chr(sys.maxunicode))
+    if not kept:
+        return None
+    following = ord(kept[-1]) + 1
+    return kept[:-1] + chr(0xE000 if following == 0xD800 else following)
 
 
 def _listed(column: str | bytes | None) -> list[Any]:
