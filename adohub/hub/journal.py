@@ -271,6 +271,16 @@ class Journal:
         """
         return self._accepted_at
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything that was published here is not in storage yet, or not delivered."""
+        return bool(self._inbox or self._underway) or self._appending
+
+    async def quiet(self) -> None:
+        """Wait for a moment in which it is not busy."""
+        while self.is_busy:
+            await self._progress.wait()
+
     async def delivered(self, position: Position) -> None:
         """Wait until the head has reached `position`, which storage holds already."""
         while self.head < position:
