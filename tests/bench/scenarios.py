@@ -43,19 +43,16 @@ class Rig:
         return serving(peer, self.workshop, wishes, self.cores.server)
 
     def loading(
-        self,
-        server: Server,
-        phases: Mapping[str, float] | None = None,
-        *,
-        gives_way: bool = False,
-        **options: float,
+        self, server: Server, phases: Mapping[str, float] | None = None, **options: float
     ) -> AbstractAsyncContextManager[Load]:
-        """A load generator on the load's core. `gives_way`: another one is measured there meanwhile."""
+        """A load generator on the load's core."""
         wanted = {"bytes": self.plan.event_bytes, **options}
-        drain_s = self.plan.drain_s
-        return loading(
-            server, self.workshop, self.cores, phases=phases, drain_s=drain_s, gives_way=gives_way, **wanted
-        )
+        return loading(server, self.workshop, self.cores, phases=phases, drain_s=self.plan.drain_s, **wanted)
+
+    def replaying(self, server: Server, clients: int) -> AbstractAsyncContextManager[Load]:
+        """So many who ask for a history, on the same core; another load may be measured there meanwhile."""
+        wanted = {"replayed": self.plan.replay_events, "subscribers": clients}
+        return loading(server, self.workshop, self.cores, gives_way=True, **wanted)
 
 
 @frozen
@@ -304,14 +301,13 @@ async def _fill(rig: Rig, server: Server) -> None:
 
 async def _replayed(rig: Rig, server: Server, clients: int) -> float:
     """How many events a second so many clients were given together, until each had all of them."""
-    number = rig.plan.replay_events
-    async with rig.loading(server, gives_way=True, replayed=number, subscribers=clients) as load:
+    async with rig.replaying(server, clients) as load:
         await load.step("connected")
         step = await load.step("replayed")
         ledgers = await load.ledgers()
     if ledgers.missing or ledgers.repeated or ledgers.late:
         raise BenchError(f"not every event came once and in order: {ledgers}")
-    return number * clients / step.seconds
+    return rig.plan.replay_events * clients / step.seconds
 
 
 async def _replay_again_and_again(rig: Rig, server: Server) -> None:
