@@ -47,12 +47,22 @@ class Rig:
     ) -> AbstractAsyncContextManager[Load]:
         """A load generator on the load's core."""
         wanted = {"bytes": self.plan.event_bytes, **options}
-        return loading(server, self.workshop, self.cores, phases=phases, drain_s=self.plan.drain_s, **wanted)
+        return loading(
+            server,
+            self.workshop,
+            self.cores,
+            phases=phases,
+            drain_s=self.plan.drain_s,
+            gives_way=False,
+            **wanted,
+        )
 
     def replaying(self, server: Server, clients: int) -> AbstractAsyncContextManager[Load]:
         """So many who ask for a history, on the same core; another load may be measured there meanwhile."""
-        wanted = {"replayed": self.plan.replay_events, "subscribers": clients}
-        return loading(server, self.workshop, self.cores, gives_way=True, **wanted)
+        number = self.plan.replay_events
+        return loading(
+            server, self.workshop, self.cores, gives_way=True, replayed=number, subscribers=clients
+        )
 
 
 @frozen
