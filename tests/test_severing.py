@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import trio
+import trio.testing
 
 from tests.severing import Proxy, severing_proxy
 
 
 @asynccontextmanager
-async def proxied_echo(ended: list[str]) -> AsyncIterator[Proxy]:
+async def proxied_echo(ended: list[str], allowed: int | None = None) -> AsyncIterator[Proxy]:
     """A proxy before a server that sends back what it gets, and notes in `ended` how each connection did."""
 
     async def echo(stream: trio.SocketStream) -> None:
@@ -28,7 +29,7 @@ async def proxied_echo(ended: list[str]) -> AsyncIterator[Proxy]:
         async with trio.open_nursery() as nursery:
             (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
             nursery.start_soon(trio.serve_listeners, echo, [listener])
-            async with severing_proxy(listener.socket.getsockname()[1]) as proxy:
+            async with severing_proxy(listener.socket.getsockname()[1], lambda: allowed) as proxy:
                 yield proxy
             nursery.cancel_scope.cancel()
 
@@ -82,3 +83,22 @@ async def test_without_a_target_a_connection_is_closed_at_once() -> None:
             async with await trio.open_tcp_stream("127.0.0.1", proxy.port) as stream:
                 assert await stream.receive_some() == b""
             assert proxy.open_connections == 0
+
+
+async def heard_to_the_end(stream: trio.SocketStream) -> bytes:
+    heard = b""
+    with suppress(trio.BrokenResourceError):
+        while chunk := await stream.receive_some():
+            heard += chunk
+    return heard
+
+
+@pytest.mark.parametrize(("allowed", "echoed"), [(0, b""), (3, b""), (5, b""), (7, b"he"), (9, b"hell")])
+async def test_what_has_carried_all_that_it_may_is_cut_at_that_very_byte(allowed: int, echoed: bytes) -> None:
+    ended: list[str] = []
+    async with proxied_echo(ended, allowed) as proxy:
+        async with await trio.open_tcp_stream("127.0.0.1", proxy.port) as stream:
+            await stream.send_all(b"hello")
+            assert await heard_to_the_end(stream) == echoed
+        await trio.testing.wait_all_tasks_blocked()
+        assert (proxy.cuts, proxy.open_connections, ended) == (1, 0, ["reset"])

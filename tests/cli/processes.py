@@ -165,9 +165,10 @@ async def running(
     cwd: Path = NOWHERE,
     env: Mapping[str, str] | None = None,
     program: tuple[str, ...] = PROGRAM,
+    deadline_s: float = DEADLINE_S,
 ) -> AsyncIterator[Running]:
     """A command that runs during the block, and not after it. `terminal`: its lines and columns."""
-    with trio.fail_after(DEADLINE_S):
+    with trio.fail_after(deadline_s):
         async with flat_nursery() as nursery:
             started = await _started([*program, *arguments], terminal, cwd, environment(env))
             try:
@@ -236,12 +237,13 @@ async def serving(
     port: str = "0",
     env: Mapping[str, str] | None = None,
     program: tuple[str, ...] = PROGRAM,
+    deadline_s: float = DEADLINE_S,
 ) -> AsyncIterator[Hub]:
     """A hub of its own, with `toml` as its configuration, on a free port unless told which."""
     config = folder / "hub.toml"
     config.write_text(toml)
     arguments = ("serve", "--config", str(config), "--port", port)
-    async with running(*arguments, cwd=folder, env=env, program=program) as hub:
+    async with running(*arguments, cwd=folder, env=env, program=program, deadline_s=deadline_s) as hub:
         yield await ready(hub)
 
 

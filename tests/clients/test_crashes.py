@@ -1,4 +1,4 @@
-"""A hub that is killed again and again: what it acknowledged is there, once, and its subscriber saw it once."""
+"""A hub that is killed again and again: what it acknowledged is there, and its subscriber saw it, once."""
 
 from __future__ import annotations
 
