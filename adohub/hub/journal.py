@@ -33,6 +33,16 @@ INBOX_BYTES = 64 * 1024 * 1024
 BATCH_EVENTS = 1024
 """How many drafts go to storage as one batch; a single submission is not cut: it is all or none."""
 
+GATHER_S = 0.0002
+"""How long a batch may wait for more, in seconds."""
+
+GATHER_SHARE = 0.25
+"""How long it may wait at most, as a share of what the last append took.
+
+Measured reason: 64 publishes in flight otherwise split in two groups that take turns, and storage commits
+twice for each of them: a sixth less throughput, on a slow disk half.
+"""
+
 UNDELIVERED_EVENTS = 16_384
 """How many events this hub may have appended and not delivered before storage is given no more for now."""
 
@@ -119,6 +129,10 @@ class Journal:
         self._unreadable: str | None = None
         self._arrival = trio.Event()
         self._appending = False
+        self._took = 0.0
+        """How long the last append took, in seconds."""
+        self._expected = 0
+        """How many drafts would wait if all that it kept were followed by another one each."""
         self._idle = trio.Event()
         self._progress = trio.Event()
 
@@ -148,6 +162,7 @@ class Journal:
             while self._inbox:
                 while self._underway_events > UNDELIVERED_EVENTS or self._underway_bytes > UNDELIVERED_BYTES:
                     await self._progress.wait()
+                await self._gather()
                 await self._append(self._gathered())
             self._appending = False
             self._idle.set()
@@ -187,6 +202,12 @@ class Journal:
         while self._inbox or self._appending:
             await self._idle.wait()
 
+    async def _gather(self) -> None:
+        """Give those who have just been answered a moment to publish again, if there are others who wait."""
+        until = trio.current_time() + min(GATHER_S, GATHER_SHARE * self._took)
+        while self._inbox_events < self._expected and trio.current_time() < until:
+            await trio.lowlevel.checkpoint()
+
     def _gathered(self) -> Sequence[_Submitted]:
         """What is appended next: all that waits, as far as one batch goes."""
         count = size = number = 0
@@ -210,7 +231,9 @@ class Journal:
             _fail(submitted, self._note_trouble(error))
             return
         self._note_success()
-        self.metrics.append.observe(trio.current_time() - began)
+        self._took = trio.current_time() - began
+        self._expected = len(drafts) + self._inbox_events
+        self.metrics.append.observe(self._took)
         self._note_underway(receipts, sum([size for _, size, _ in submitted]), began)
         start = 0
         for some, _, submission in submitted:

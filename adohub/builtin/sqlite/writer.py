@@ -22,7 +22,7 @@ from adohub import EXISTS, Draft, Event, Position, Receipt, Rejection, StorageSe
 from adohub.builtin.sqlite.database import Database, read_head
 from adohub.builtin.sqlite.faults import translated
 
-ROWS = (256, 64, 16, 4, 1)
+ROWS = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 """How many rows the prepared insertions have."""
 
 STEP_EVENTS = 1024
