@@ -187,10 +187,13 @@ class Cursor:
                 await self._subscriber.room()
                 if await self._passed_gap(shelf):
                     continue
-                page = await self._replays.page(shelf, self._position)
+                await self._replays.fetch(shelf, self._position)
                 async with self._replays.turn:
-                    self._give(page)
-                    # No checkpoint from here to the join: the head is what it is now.
+                    # No checkpoint from here to the join: who waits for a turn ever again would never catch a
+                    # head that moves, and the head is what it is now.
+                    page = self._replays.at_hand(shelf, self._position)
+                    if page is not None:
+                        self._give(page)
                     self._arrive()
                 if self._owes_synced and self._is_at_head():
                     await self._sync()

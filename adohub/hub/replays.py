@@ -143,8 +143,8 @@ class Shelf:
         self.readers = 0
         self.pages: list[FramedPage] = []
         """In the order of where they begin."""
-        self.reading: dict[Position, trio.Event] = {}
-        """What is being read, by where that begins, and what tells its end."""
+        self.reading: dict[Position, trio.lowlevel.ParkingLot] = {}
+        """What is being read, by where that begins, and who waits for it."""
 
     def find(self, position: Position) -> FramedPage | None:
         """The page that begins last of those at or before `position`, if it leads beyond."""
@@ -201,38 +201,45 @@ class Replays:
                 for page in list(shelf.pages):
                     self._forget(page)
 
-    async def page(self, shelf: Shelf, position: Position) -> FramedPage:
-        """What comes after `position`, up to the head at the latest. Raises StorageError."""
-        while (page := shelf.find(position)) is None:
-            reading = shelf.reading.get(position)
-            if reading is None:
-                return await self._read(shelf, position)
-            await reading.wait()
+    def at_hand(self, shelf: Shelf, position: Position) -> FramedPage | None:
+        """What comes after `position`, if nothing has to be read for it."""
+        page = shelf.find(position)
+        if page is None:
+            recent = self._journal.recent(shelf.interest.reading, position)
+            if recent is not None:
+                page = self._keep(shelf, framed(shelf.interest, position, recent))
         return page
 
-    async def _read(self, shelf: Shelf, position: Position) -> FramedPage:
-        shelf.reading[position] = done = trio.Event()
+    async def fetch(self, shelf: Shelf, position: Position) -> None:
+        """See to it that what comes after `position` is at hand, for a while. Raises StorageError."""
+        while not (self._journal.remembers(position) or shelf.find(position)):
+            reading = shelf.reading.get(position)
+            if reading is None:
+                await self._read(shelf, position)
+                return
+            await reading.park()
+            reading.unpark()  # one after the other: a hundred at once would hold up everybody else
+
+    async def _read(self, shelf: Shelf, position: Position) -> None:
+        shelf.reading[position] = waiting = trio.lowlevel.ParkingLot()
         try:
-            selection = shelf.interest.reading
-            read = self._journal.recent(selection, position)
-            if read is None:
-                async with self._reads:
-                    read = await self._journal.read(selection, position, PAGE_EVENTS)
+            async with self._reads:
+                page = await self._journal.read(shelf.interest.reading, position, PAGE_EVENTS)
             async with self.turn:
-                page = framed(shelf.interest, position, read)
-            if page.reached > position:
-                self._keep(shelf, page)
-            return page
+                self._keep(shelf, framed(shelf.interest, position, page))
         finally:
             del shelf.reading[position]
-            done.set()
+            waiting.unpark()
 
-    def _keep(self, shelf: Shelf, page: FramedPage) -> None:
+    def _keep(self, shelf: Shelf, page: FramedPage) -> FramedPage:
+        if page.reached == page.after:
+            return page
         insort(shelf.pages, page, key=_begins)
         self._kept[page] = shelf
         self._kept_bytes += len(page.frames)
         while self._kept_bytes > KEPT_BYTES:
             self._forget(next(iter(self._kept)))
+        return page
 
     def _forget(self, page: FramedPage) -> None:
         self._kept.pop(page).pages.remove(page)

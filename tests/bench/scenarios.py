@@ -276,26 +276,31 @@ async def _one_by_one(rig: Rig, peer: Peer) -> Figures:
 
 async def replay(rig: Rig, peer: Peer) -> Figures:
     """A long history is replayed, to one client and to many at once, who ask for it again and again."""
-    plan = rig.plan
-    phases = {"warm": plan.warm_s, "before": plan.replay_before_s, "meanwhile": plan.replay_meanwhile_s}
-    others = {"subscribers": plan.replay_others, "rate": plan.replay_rate, "first_task": 1}
-    async with rig.serving(peer, max_events=2 * plan.replay_events) as server:
+    async with rig.serving(peer, max_events=2 * rig.plan.replay_events) as server:
         await _fill(rig, server)
-        one = await _replayed(rig, server, 1)
-        async with rig.loading(server, phases, **others) as load, trio.open_nursery() as nursery:
-            await load.step("connected")
-            await load.step("warm")
-            before = await load.step("before")
-            many = await _replayed(rig, server, plan.replay_clients)
-            nursery.start_soon(_replay_again_and_again, rig, server)
-            meanwhile = await load.step("meanwhile")
+        one, many = [await _replayed(rig, server, clients) for clients in (1, rig.plan.replay_clients)]
+        before = await _p99_of_others(rig, server, task=1)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_replay_again_and_again, rig, server)
+            meanwhile = await _p99_of_others(rig, server, task=2)
             nursery.cancel_scope.cancel()
     return {
         "events/s to one": one,
         "events/s to many": many,
-        "others' p99 before": before.p99,
-        "others' p99 meanwhile": meanwhile.p99,
+        "others' p99 before": before,
+        "others' p99 meanwhile": meanwhile,
     }
+
+
+async def _p99_of_others(rig: Rig, server: Server, task: int) -> float:
+    """The latency of live events of `task`, which is new, to some who replay nothing."""
+    plan = rig.plan
+    phases = {"warm": plan.warm_s, "measure": plan.replay_others_s}
+    others = {"subscribers": plan.replay_others, "rate": plan.replay_rate, "first_task": task}
+    async with rig.loading(server, phases, **others) as load:
+        for step in ("connected", "warm"):
+            await load.step(step)
+        return (await load.step("measure")).p99
 
 
 async def _fill(rig: Rig, server: Server) -> None:
@@ -309,10 +314,13 @@ async def _fill(rig: Rig, server: Server) -> None:
         raise BenchError(f"the history could not be written: {ledgers}")
 
 
-async def _replayed(rig: Rig, server: Server, clients: int) -> float:
+async def _replayed(
+    rig: Rig, server: Server, clients: int, connected: Callable[[], None] = lambda: None
+) -> float:
     """How many events a second so many clients were given together, until each had all of them."""
     async with rig.replaying(server, clients) as load:
         await load.step("connected")
+        connected()
         step = await load.step("replayed")
         ledgers = await load.ledgers()
     if ledgers.missing or ledgers.repeated or ledgers.late:
@@ -320,7 +328,10 @@ async def _replayed(rig: Rig, server: Server, clients: int) -> float:
     return rig.plan.replay_events * clients / step.seconds
 
 
-async def _replay_again_and_again(rig: Rig, server: Server) -> None:
+async def _replay_again_and_again(
+    rig: Rig, server: Server, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    await _replayed(rig, server, rig.plan.replay_clients, task_status.started)
     while True:
         await _replayed(rig, server, rig.plan.replay_clients)
 
