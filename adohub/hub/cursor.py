@@ -187,21 +187,26 @@ class Cursor:
                 await self._subscriber.room()
                 if await self._passed_gap(shelf):
                     continue
-                await self._replays.fetch(shelf, self._position)
-                async with self._replays.turn:
-                    # No checkpoint from here to the join: who waits for a turn ever again would never catch a
-                    # head that moves, and the head is what it is now.
-                    page = self._replays.at_hand(shelf, self._position)
-                    if page is not None:
-                        self._give(page)
-                    self._arrive()
+                if self._replays.has_at_hand(shelf, self._position):
+                    await self._take_turn(shelf)
+                else:
+                    async with self._replays.fetched(shelf, self._position) as page:
+                        await self._take_turn(shelf, page)
                 if self._owes_synced and self._is_at_head():
                     await self._sync()
 
-    def _arrive(self) -> None:
-        """Join, if the head is reached and nothing has to be said before."""
-        if self._is_at_head() and not self._owes_synced:
-            self._end() if self._ends_at_head else self._join()
+    async def _take_turn(self, shelf: Shelf, fetched: FramedPage | None = None) -> None:
+        """Give a piece of what is at hand, or else of what was `fetched`, and join if that was the last.
+
+        Looking, giving and joining are one step: whoever looked first and waited for its turn then would
+        never catch a head that moves meanwhile, and the head is what it is now.
+        """
+        async with self._replays.turn:
+            page = self._replays.at_hand(shelf, self._position) or fetched
+            if page is not None:
+                self._give(page)
+            if self._is_at_head() and not self._owes_synced:
+                self._end() if self._ends_at_head else self._join()
 
     def _is_at_head(self) -> bool:
         return self._state is _State.REPLAYING and self._position == self._journal.head

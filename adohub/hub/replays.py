@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from itertools import accumulate
 from operator import attrgetter
 
@@ -210,26 +210,37 @@ class Replays:
                 page = self._keep(shelf, framed(shelf.interest, position, recent))
         return page
 
-    async def fetch(self, shelf: Shelf, position: Position) -> None:
-        """See to it that what comes after `position` is at hand, for a while. Raises StorageError."""
-        while not (self._journal.remembers(position) or shelf.find(position)):
-            reading = shelf.reading.get(position)
-            if reading is None:
-                await self._read(shelf, position)
-                return
+    def has_at_hand(self, shelf: Shelf, position: Position) -> bool:
+        """Whether `at_hand` would find something."""
+        return self._journal.remembers(position) or shelf.find(position) is not None
+
+    @asynccontextmanager
+    async def fetched(self, shelf: Shelf, position: Position) -> AsyncIterator[FramedPage | None]:
+        """What comes after `position`, from storage; None when somebody else has just read it.
+
+        Only READS may be in this context, since each holds a page that others' may have pushed off the shelf.
+        Raises StorageError.
+        """
+        reading = shelf.reading.get(position)
+        if reading is not None:
             await reading.park()
             reading.unpark()  # one after the other: a hundred at once would hold up everybody else
-
-    async def _read(self, shelf: Shelf, position: Position) -> None:
+            yield None
+            return
         shelf.reading[position] = waiting = trio.lowlevel.ParkingLot()
-        try:
-            async with self._reads:
-                page = await self._journal.read(shelf.interest.reading, position, PAGE_EVENTS)
-            async with self.turn:
-                self._keep(shelf, framed(shelf.interest, position, page))
-        finally:
-            del shelf.reading[position]
-            waiting.unpark()
+        async with AsyncExitStack() as permit:
+            try:
+                await permit.enter_async_context(self._reads)
+                page = await self._read(shelf, position)
+            finally:
+                del shelf.reading[position]
+                waiting.unpark()
+            yield page
+
+    async def _read(self, shelf: Shelf, position: Position) -> FramedPage:
+        page = await self._journal.read(shelf.interest.reading, position, PAGE_EVENTS)
+        async with self.turn:
+            return self._keep(shelf, framed(shelf.interest, position, page))
 
     def _keep(self, shelf: Shelf, page: FramedPage) -> FramedPage:
         if page.reached == page.after:
