@@ -48,7 +48,8 @@ class Plan:
     replay_clients: int = 100
     replay_others: int = 50
     replay_rate: int = 200
-    replay_others_s: float = 5
+    replay_warm_s: float = 1
+    replay_others_s: float = 2.5
 
     slow_others: int = 50
     slow_event_bytes: int = 2000
@@ -104,6 +105,7 @@ TINY = Plan(
     replay_events=200,
     replay_clients=3,
     replay_others=3,
+    replay_warm_s=0.05,
     replay_others_s=0.2,
     slow_others=3,
     slow_events_per_s=500,

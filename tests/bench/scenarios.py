@@ -295,7 +295,7 @@ async def replay(rig: Rig, peer: Peer) -> Figures:
 async def _p99_of_others(rig: Rig, server: Server, task: int) -> float:
     """The latency of live events of `task`, which is new, to some who replay nothing."""
     plan = rig.plan
-    phases = {"warm": plan.warm_s, "measure": plan.replay_others_s}
+    phases = {"warm": plan.replay_warm_s, "measure": plan.replay_others_s}
     others = {"subscribers": plan.replay_others, "rate": plan.replay_rate, "first_task": task}
     async with rig.loading(server, phases, **others) as load:
         for step in ("connected", "warm"):

@@ -53,14 +53,29 @@ class Database:
     epoch: str
     lock: Lock
     keeper: sqlite3.Connection
+    inode: int
 
     def connect(self) -> sqlite3.Connection:
         """A connection that writes. Raises StorageError."""
+        self.check_place()
         return _connect(self.path, f"PRAGMA synchronous = {self.synchronous}")
 
     def connect_for_reading(self) -> sqlite3.Connection:
         """A connection that only reads. Raises StorageError."""
+        self.check_place()
         return _connect(self.path, "PRAGMA query_only = 1")
+
+    def check_place(self) -> None:
+        """Raises StorageError if the file that was opened is not the one at `path` any more.
+
+        What is written then goes where nobody will look for it, and SQLite makes an empty file to read from.
+        """
+        try:
+            inode = self.path.stat().st_ino
+        except FileNotFoundError:
+            inode = None
+        if inode != self.inode:
+            raise StorageError(f"{self.path} has been moved away; put it back, or restart adohub")
 
     def close(self) -> None:
         """Close what others have left, and release the lock.
@@ -86,10 +101,10 @@ def open_database(path: Path, synchronous: Synchronous) -> Database:
             keeper = _connect(path, f"PRAGMA synchronous = {synchronous}")
             try:
                 _check(keeper, path)
-                keeper.execute("PRAGMA journal_mode = WAL")
                 migrate(keeper, path)
+                keeper.execute("PRAGMA journal_mode = WAL")
                 epoch = _epoch(keeper, path, synchronous, lock.noted())
-                return Database(path, synchronous, epoch, lock, keeper)
+                return Database(path, synchronous, epoch, lock, keeper, path.stat().st_ino)
             except BaseException:
                 keeper.close()
                 raise

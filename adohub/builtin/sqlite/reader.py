@@ -177,6 +177,7 @@ class Reader:
                     raise
                 count //= 2
             else:
+                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, EVENT_BYTES)
                 self._fits = min(2 * count, MOST_EVENTS)
                 events = self._events(row, place)
                 return events, len(events) < count
@@ -232,25 +233,29 @@ class Reader:
         gone = [offset for offset, is_ended in zip(offsets, json.loads(ended), strict=True) if is_ended]
         if not selection.where:
             return selection.choose(list(self._at_offsets(connection, offsets))), gone
-        return self._newest_chosen(connection, selection, offsets), gone
+        return self._newest_chosen(connection, selection, offsets, view.tail), gone
 
     def _newest_chosen(
-        self, connection: sqlite3.Connection, selection: Selection, newest: Sequence[int]
+        self, connection: sqlite3.Connection, selection: Selection, newest: Sequence[int], tail: int
     ) -> Sequence[Event]:
         """For each of `newest` itself, or else the newest before it of its topic and key that is chosen."""
         chosen: list[Event] = []
         for event in self._at_offsets(connection, newest):
-            found = event if selection.chooses(event) else self._one_before(connection, selection, event)
+            found = (
+                event if selection.chooses(event) else self._one_before(connection, selection, event, tail)
+            )
             chosen += [found] if found is not None else []
         return sorted(chosen, key=_by_position)
 
-    def _one_before(self, connection: sqlite3.Connection, selection: Selection, event: Event) -> Event | None:
+    def _one_before(
+        self, connection: sqlite3.Connection, selection: Selection, event: Event, tail: int
+    ) -> Event | None:
         at = event.position.offset
         while True:
             [found] = connection.execute(
                 "SELECT json_group_array(offset) FROM (SELECT offset FROM events"
-                " WHERE topic = ? AND key IS ? AND offset < ? ORDER BY offset DESC LIMIT ?)",
-                (event.topic, event.key, at, NEWEST_EVENTS),
+                " WHERE topic = ? AND key IS ? AND offset < ? AND offset > ? ORDER BY offset DESC LIMIT ?)",
+                (event.topic, event.key, at, tail, NEWEST_EVENTS),
             ).fetchone()
             offsets: list[int] = sorted(json.loads(found))
             if not offsets:

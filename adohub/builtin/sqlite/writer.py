@@ -19,7 +19,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from adohub import EXISTS, Draft, Event, Position, Receipt, Rejection, StorageSettings, from_fields
-from adohub.builtin.sqlite.database import Database, read_head
+from adohub.builtin.sqlite.database import BUSY_S, Database, read_head
 from adohub.builtin.sqlite.faults import translated
 
 ROWS = (256, 128, 64, 32, 16, 8, 4, 2, 1)
@@ -71,6 +71,8 @@ class Writer:
         self._database = database
         self._settings = settings
         self._connection: sqlite3.Connection | None = None
+        self._is_patient = True
+        """Whether to wait for others who hold the file. After a failure those who wait here come first."""
         self.head = self.trimmed = 0
         """Offsets: of the newest event; up to which history has been let go of."""
         self._live: Counter[str] = Counter()
@@ -82,6 +84,8 @@ class Writer:
         """Connect, and read what the file says; history as (arrived at, offset) of some of its events."""
         with translated(self._database.path):
             self._connection = self._database.connect()
+            if not self._is_patient:
+                self._connection.execute("PRAGMA busy_timeout = 0")
             try:
                 return self._load(self._connection)
             except BaseException:
@@ -162,6 +166,7 @@ class Writer:
         any more: it may for one thing have been opened while the file was read-only.
         """
         with translated(self._database.path):
+            self._database.check_place()
             connection = self._connected()
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -169,7 +174,11 @@ class Writer:
                 connection.execute("COMMIT")
             except BaseException:
                 self._drop()
+                self._is_patient = False
                 raise
+            if not self._is_patient:
+                self._is_patient = True
+                connection.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_S)}")
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
