@@ -23,7 +23,7 @@ from adohub.builtin.sqlite.database import BUSY_S, Database, read_head
 from adohub.builtin.sqlite.faults import translated
 
 ROWS = (256, 128, 64, 32, 16, 8, 4, 2, 1)
-"""How many rows the prepared insertions have."""
+"""How many rows the prepared statements have."""
 
 STEP_EVENTS = 1024
 """How many events are let go of in one transaction, so that no append waits long for it."""
@@ -199,11 +199,11 @@ class Writer:
             if rejection:
                 revision, has_ended = change.revisions[place]
                 return Receipt(self._at(0 if has_ended else revision), "", rejected=rejection)
-            self._note_revision(place, draft, change)
+            self._note_revision(place, (change.offset + 1, False), change)
         for ended in ends:
-            other = (ended, key)
-            if other in change.revisions and other != place:
-                change.revisions[other] = (change.revisions[other][0], True)
+            if (ended, key) in change.revisions:
+                newest, _ = change.revisions[ended, key]
+                self._note_revision((ended, key), (newest, True), change)
         change.offset += 1
         position = self._at(change.offset)
         change.events.append(_event((position, topic, key, body, timestamp)))
@@ -222,32 +222,35 @@ class Writer:
         live = self._live[place[0]] + change.live[place[0]]
         return "full" if most is not None and revision == 0 and live >= most else ""
 
-    def _note_revision(self, place: Place, draft: Draft, change: _Change) -> None:
-        newest, has_ended = change.revisions[place]
-        was_live, is_live = newest > 0 and not has_ended, draft.topic not in draft.ends
-        if draft.topic in self._settings.state_keys:
-            change.live[draft.topic] += is_live - was_live
-        change.revisions[place] = (change.offset + 1, not is_live)
+    def _note_revision(self, place: Place, revision: _Revision, change: _Change) -> None:
+        """It is `revision` from now on."""
+        if place[0] in self._settings.state_keys:
+            change.live[place[0]] += _is_live(revision) - _is_live(change.revisions[place])
+        change.revisions[place] = revision
 
     def _look_up_revisions(self, batches: Iterable[Sequence[Draft]]) -> dict[Place, _Revision]:
-        """The revision of each place that a draft is judged by."""
+        """The revision of each place that a draft is judged by, and of each state key that one ends."""
         state = self._settings.state_keys
         places: dict[Place, None] = {
-            (draft.topic, draft.key): None
+            (topic, draft.key): None
             for batch in batches
             for draft in batch
-            if draft.if_revision is not None or draft.topic in state
+            for topic in (draft.topic, *draft.ends)
+            if topic in state or (topic == draft.topic and draft.if_revision is not None)
         }
         if not places:
             return {}
         assert self._connection is not None
-        [found] = self._connection.execute(
-            "SELECT json_group_array(coalesce((SELECT json_array(offset, gone_at IS NOT NULL) FROM events"
-            " WHERE topic = place.value ->> 0 AND key IS place.value ->> 1 ORDER BY offset DESC LIMIT 1),"
-            " '[0,0]')) FROM json_each(?) AS place",
-            (json.dumps(list(places)),),
-        ).fetchone()
-        revisions = [json.loads(one) if isinstance(one, str) else one for one in json.loads(found)]
+        revisions: list[tuple[int, int]] = []
+        for rows, values in _in_rows(list(places)):
+            [found] = self._connection.execute(
+                f"WITH place(topic, key) AS (VALUES {rows})"
+                " SELECT json_group_array(json(coalesce((SELECT json_array(offset, gone_at IS NOT NULL)"
+                " FROM events WHERE topic = place.topic AND key IS place.key ORDER BY offset DESC LIMIT 1),"
+                " '[0,0]'))) FROM place",
+                values,
+            ).fetchone()
+            revisions += json.loads(found)
         return {
             place: (offset, bool(ended)) for place, (offset, ended) in zip(places, revisions, strict=True)
         }
@@ -257,17 +260,17 @@ class Writer:
             (event.position.offset, event.topic, event.key, event.timestamp, change.moment, event.body)
             for event in change.events
         ]
-        self._execute_rows(
-            "INSERT INTO events (offset, topic, key, timestamp, arrived_at, body) VALUES ", rows
-        )
-        self._execute_rows(
-            "INSERT OR REPLACE INTO repeats VALUES ",
-            [
-                (*author, receipt.position.offset, receipt.timestamp, change.moment)
-                for author, receipt in change.repeats.items()
-            ],
-        )
+        repeats = [
+            (*author, receipt.position.offset, receipt.timestamp, change.moment)
+            for author, receipt in change.repeats.items()
+        ]
         assert self._connection is not None
+        for some, values in _in_rows(rows):
+            self._connection.execute(
+                f"INSERT INTO events (offset, topic, key, timestamp, arrived_at, body) VALUES {some}", values
+            )
+        for some, values in _in_rows(repeats):
+            self._connection.execute(f"INSERT OR REPLACE INTO repeats VALUES {some}", values)
         if rows and self.trimmed:
             self._connection.execute(
                 "DELETE FROM events WHERE offset IN (SELECT older.offset FROM events AS newer"
@@ -275,24 +278,13 @@ class Writer:
                 " AND older.offset <= ? WHERE newer.offset > ?)",
                 (self.trimmed, self.head),
             )
-        if change.ends:
+        for ended, values in _in_rows(change.ends):
             self._connection.execute(
-                "UPDATE events SET gone_at = ? WHERE gone_at IS NULL AND offset IN (SELECT ("
-                "SELECT max(offset) FROM events WHERE topic = ended.value ->> 0 AND key IS ended.value ->> 1"
-                " AND offset <= ended.value ->> 2) FROM json_each(?) AS ended)",
-                (change.moment + self._settings.ended_s, json.dumps(change.ends)),
+                f"WITH ended(topic, key, offset) AS (VALUES {ended}) UPDATE events SET gone_at = ?"
+                " WHERE gone_at IS NULL AND offset IN (SELECT (SELECT max(offset) FROM events"
+                " WHERE topic = ended.topic AND key IS ended.key AND offset <= ended.offset) FROM ended)",
+                (*values, change.moment + self._settings.ended_s),
             )
-
-    def _execute_rows(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        assert self._connection is not None
-        start = 0
-        for count in ROWS:
-            while len(rows) - start >= count:
-                some = rows[start : start + count]
-                one = f"({', '.join('?' * len(some[0]))})"
-                values = [value for row in some for value in row]
-                self._connection.execute(statement + ", ".join([one] * count), values)
-                start += count
 
     def _forget_repeats(self, moment: float) -> None:
         oldest = moment - self._settings.idempotency_window_s
@@ -359,3 +351,22 @@ class Writer:
             )
             connection.execute("DELETE FROM events WHERE offset = ?", (self.head + 1,))
             connection.execute("INSERT OR REPLACE INTO hub VALUES ('checked_at', ?)", (moment,))
+
+
+def _is_live(revision: _Revision) -> bool:
+    newest, has_ended = revision
+    return newest > 0 and not has_ended
+
+
+def _in_rows(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, list[Any]]]:
+    """`rows` as the text after VALUES of as few prepared statements as may be, and the values of each.
+
+    Not as JSON, which would be one: SQLite ends a text that it takes out of JSON at its first NUL.
+    """
+    start = 0
+    for count in ROWS:
+        while len(rows) - start >= count:
+            some = rows[start : start + count]
+            one = f"({', '.join('?' * len(some[0]))})"
+            yield ", ".join([one] * count), [value for row in some for value in row]
+            start += count

@@ -132,6 +132,18 @@ async def a_repetition_is_recognised_before_its_revision_is_looked_at(engine: En
         assert [one.rejected for one in await storage.append([rejected])] == [""]
 
 
+@check
+async def keys_are_told_apart_whatever_characters_they_have(engine: Engine) -> None:
+    keys = ["k", "k\0", "k\0m", "", "\0", "k\x1f", "k\ud7ff", "k\U0010ffff"]
+    async with engine.open(settings(ended_s=10)) as storage:
+        receipts = [(await storage.append([draft("t.a", key, if_revision=0)]))[0] for key in keys]
+        assert list(map(rejection, receipts)) == [("", number) for number in range(1, len(keys) + 1)]
+        await storage.append([draft("end", "k\0", ends=["t.a", "end"])])
+        await engine.pass_time(20)
+        latest = (await storage.latest(Selection(["t.a"]))).events
+        assert [event.key for event in latest] == [key for key in keys if key != "k\0"]
+
+
 # ── ends ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -271,6 +283,16 @@ async def a_state_topic_takes_no_more_keys_than_it_may_have(engine: Engine) -> N
         await engine.pass_time(20)
         await storage.append([draft("state", "b", ends=["state"]), draft("state", "d")])
         assert [event.key for event in (await storage.latest(STATE)).events] == ["c", "b", "d"]
+
+
+@check
+async def a_state_key_that_another_topic_ends_makes_room(engine: Engine) -> None:
+    async with engine.open(settings(state_keys=1)) as storage:
+        await storage.append([draft("state", "a")])
+        await storage.append([draft("t.a", "a", ends=["state"])])
+        receipts = await storage.append([draft("state", "b"), draft("t.a", "b", ends=["state", "state"])])
+        receipts = [*receipts, *await storage.append([draft("state", "a"), draft("state", "c")])]
+        assert [receipt.rejected for receipt in receipts] == ["", "", "", "full"]
 
 
 @check
