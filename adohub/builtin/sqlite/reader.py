@@ -177,10 +177,11 @@ class Reader:
                     raise
                 count //= 2
             else:
-                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, EVENT_BYTES)
                 self._fits = min(2 * count, MOST_EVENTS)
                 events = self._events(row, place)
                 return events, len(events) < count
+            finally:  # what is asked next on this connection is no page
+                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, EVENT_BYTES)
 
     def _topics(self, connection: sqlite3.Connection, selection: Selection) -> Sequence[str] | None:
         """The topics to look for, or None for all there are."""
@@ -238,13 +239,13 @@ class Reader:
     def _newest_chosen(
         self, connection: sqlite3.Connection, selection: Selection, newest: Sequence[int], tail: int
     ) -> Sequence[Event]:
-        """For each of `newest` itself, or else the newest before it of its topic and key that is chosen."""
+        """For each of `newest` itself, or else the newest of its topic and key in history that is chosen."""
         chosen: list[Event] = []
         for event in self._at_offsets(connection, newest):
-            found = (
-                event if selection.chooses(event) else self._one_before(connection, selection, event, tail)
-            )
-            chosen += [found] if found is not None else []
+            if selection.chooses(event):
+                chosen.append(event)
+            elif older := self._one_before(connection, selection, event, tail):
+                chosen.append(older)
         return sorted(chosen, key=_by_position)
 
     def _one_before(
