@@ -122,9 +122,13 @@ class Cursor:
             self._subscriber.start(lambda: self._resume(resumption.seen))
         elif resumption.recovered:
             self._owes_synced = resumption.partial
-            self._subscriber.start(self._replay)
+            self._subscriber.start(self._go_on)
         else:
             self._subscriber.start(lambda: self._begin_with_snapshot(resumption.seen))
+
+    async def _go_on(self) -> None:
+        await self._journal.delivered(self._position)
+        await self._replay()
 
     async def _begin(self, replay: Replay) -> None:
         latest = await self._journal.latest(self._interest.newest)
@@ -191,6 +195,10 @@ class Cursor:
                     await self._take_turn(shelf)
                 else:
                     async with self._replays.fetched(shelf, self._position) as page:
+                        if page is not None and not page.is_whole:
+                            if self._interest.synced is not None:
+                                continue  # to a new snapshot
+                            self._journal.metrics.gaps += 1
                         await self._take_turn(shelf, page)
                 if self._owes_synced and self._is_at_head():
                     await self._sync()

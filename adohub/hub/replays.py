@@ -21,7 +21,7 @@ from itertools import accumulate
 from operator import attrgetter
 
 import trio
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from adohub.hub.cohort import Interest
 from adohub.hub.journal import Journal
@@ -65,7 +65,7 @@ class Piece:
     completes: bool
 
 
-@frozen(eq=False)
+@define(eq=False)
 class FramedPage:
     """What an interest is shown of all that lies after one position, up to another.
 
@@ -80,6 +80,8 @@ class FramedPage:
     ends: Sequence[int] = field(repr=False)
     messages: int
     completes: bool
+    is_whole: bool = True
+    """Whether retention had let go of none of it by the time that it was read."""
 
     def holds(self, position: Position) -> bool:
         """Whether `position` lies in it, and not at its end."""
@@ -240,7 +242,9 @@ class Replays:
     async def _read(self, shelf: Shelf, position: Position) -> FramedPage:
         page = await self._journal.read(shelf.interest.reading, position, PAGE_EVENTS)
         async with self.turn:
-            return self._keep(shelf, framed(shelf.interest, position, page))
+            made = framed(shelf.interest, position, page)
+            made.is_whole = position >= self._journal.tail
+            return self._keep(shelf, made) if made.is_whole else made
 
     def _keep(self, shelf: Shelf, page: FramedPage) -> FramedPage:
         if page.reached == page.after:

@@ -77,9 +77,10 @@ class HubService:
         return self._journal.submit([draft]).then(lambda receipts: _revision(draft, receipts[0]))
 
     async def newest(self, principal: Principal, selection: Selection) -> Sequence[Event]:
-        """The newest of each (topic, key), delivered or not. See `adohub.plugin.contracts.Hub.newest`."""
+        """The newest that have not ended, delivered or not. See `adohub.plugin.contracts.Hub.newest`."""
         permitted = self._policy.narrowed(principal, selection)
-        return (await self._journal.look_at_newest(permitted)).events
+        newest = await self._journal.look_at_newest(permitted)
+        return [event for event in newest.events if event.position not in newest.ended]
 
     def trouble(self) -> str | None:
         """What keeps the hub from taking events. See `adohub.plugin.contracts.Hub.trouble`."""

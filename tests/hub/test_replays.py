@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 import trio.testing
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -172,6 +173,28 @@ async def test_a_read_that_fails_fails_everybody_who_needs_it() -> None:
             for _ in range(5):
                 nursery.start_soon(fetch)
     assert failed == 5
+
+
+@pytest.mark.parametrize("snapshots", [False, True])
+async def test_what_retention_takes_while_it_is_read_is_a_gap_and_no_silence(snapshots: bool) -> None:
+    storage = CountingStorage()
+    hub, ids = await with_history(storage)
+    asked = evolve(WILD, synced=b'"synced"' if snapshots else None)
+    resumption = hub.journal.locate(ids[0])
+    assert resumption.recovered
+    storage.barred = trio.Event()
+    async with trio.open_nursery() as nursery:
+        peer = Peer(nursery)
+        hub.cursor(peer, asked).resume(resumption)
+        await trio.testing.wait_all_tasks_blocked()
+        storage._settings = evolve(ROOMY, max_events=LONG // 2)
+        barred, storage.barred = storage.barred, None
+        await hub.publish(draft("t", "k"))
+        await hub.deliver_all()
+        barred.set()
+        await trio.testing.wait_all_tasks_blocked()
+    assert hub.journal.metrics.gaps == 1
+    assert (b'"synced"' in b"".join(peer.frames)) is snapshots
 
 
 # ── turns ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -104,6 +104,7 @@ class NewestOfKeys:
         while len(self._others) > 2 * self._settings.max_events:  # half of them are beyond history
             place, _ = self._others.popitem(last=False)
             self._ending.pop(place, None)
+            self._gone.discard(place)
 
     def left_history(self, place: Place) -> None:
         """History has let go of the last event of `place`."""

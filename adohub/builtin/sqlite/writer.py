@@ -321,13 +321,13 @@ class Writer:
                 (bounds.moment, trimmed, STEP_EVENTS),
             ).rowcount
             gone = max(gone, self._thin_out(connection, trimmed))
-            connection.execute(
+            forgotten = connection.execute(
                 "DELETE FROM repeats WHERE (author, idempotency_key) IN (SELECT author, idempotency_key"
                 " FROM repeats WHERE seen_at < ? LIMIT ?)",
                 (bounds.moment - self._settings.idempotency_window_s, STEP_EVENTS),
-            )
+            ).rowcount
         self.trimmed = trimmed
-        return trimmed < bounds.tail or gone >= STEP_EVENTS
+        return trimmed < bounds.tail or max(gone, forgotten) >= STEP_EVENTS
 
     def _thin_out(self, connection: sqlite3.Connection, trimmed: int) -> int:
         """Let go of the oldest newest events beyond history when there are more than history may have.
