@@ -1,7 +1,7 @@
 """The engine as the hub sees it: what is appended gathers for the writing thread, others read.
 
-Law: `head` moves only when a commit has succeeded, in the step that also answers who has appended; everything
-that is shown lies at or before it.
+Law: `head` moves only when a commit has succeeded, in the step that also answers who has appended, or found
+to have succeeded; everything that is shown lies at or before it.
 """
 
 from __future__ import annotations
@@ -170,9 +170,11 @@ class SqliteStorage:
             self._fresh_bytes -= sum([len(event.body) for event in gone])
 
     async def check(self) -> None:
+        moment = self._clock()
         await trio.to_thread.run_sync(
-            self._writer.check, self._clock(), abandon_on_cancel=True, limiter=self._writing
+            self._writer.check, moment, abandon_on_cancel=True, limiter=self._writing
         )
+        self._advance(Appended(), moment)  # an append that was reported as failed may be on the disk
 
     # ── letting go ───────────────────────────────────────────────────────────────────────────────────
 
