@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 from attrs import define, evolve
@@ -37,3 +38,18 @@ async def opened(
     async with open_sqlite(evolve(settings or words.settings(), table=table), clock) as storage:
         assert isinstance(storage, SqliteStorage)
         yield storage
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another program is writing to the file at `path`."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+def rows(path: Path) -> list[int]:
+    """The offsets of all events that the file at `path` holds, whether or not they are shown to anybody."""
+    with closing(sqlite3.connect(path)) as connection:
+        return [offset for (offset,) in connection.execute("SELECT offset FROM events ORDER BY offset")]
