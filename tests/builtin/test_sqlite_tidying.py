@@ -52,8 +52,8 @@ async def test_appends_tidy_up_as_much_as_they_bring(path: Path) -> None:
     with trio.fail_after(DEADLINE_S):
         async with opened(path, words.settings(max_events=5)) as storage:
             for _ in range(30):
-                await storage.append(drafts(*["t/k"] * 100))
-    assert rows(path) == list(range(2896, 3001))
+                await storage.append(drafts(*["t/k"] * 300))
+    assert rows(path) == list(range(8696, 9001))
 
 
 async def test_appends_go_on_beside_the_tidying(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
