@@ -87,10 +87,10 @@ texts = st.sampled_from(
     ["", "k", "km", "k\0", "k\0m", "k\ud7ff", "k\ue000", "k\U0010ffff", "\0", "\x1f", "\U0010ffff" * 2]
 )
 """Among others the last code point of all, and the last before those that no text has."""
-keys = st.none() | texts
+keys = st.sampled_from([None, "k"]) | texts
 wanted = st.builds(
     Wanted,
-    st.sampled_from(TOPICS),
+    st.just("t.a") | st.sampled_from(TOPICS),
     keys,
     st.sampled_from([None, "red", "blue"]),
     st.sampled_from([0, 1, 400, 2000]),
@@ -103,7 +103,7 @@ steps = st.lists(
     max_size=12,
 )
 bounds = st.builds(Bounds, st.integers(1, 20), st.integers(1000, 3000), st.integers(1, 8), st.integers(1, 4))
-selections = st.builds(
+anything = st.builds(
     Selection,
     st.lists(st.sampled_from([*TOPICS, "t.*", "t.**", "**", "*.a", "nothing"]), min_size=1, max_size=3),
     key=st.none() | keys,
@@ -112,8 +112,11 @@ selections = st.builds(
     prefix=st.none() | texts,
     permits=st.sampled_from([None, neither_u_nor_k]),
 )
+one_key = st.builds(
+    Selection, st.lists(st.sampled_from(TOPICS), min_size=1, max_size=3), key=st.just("k") | texts
+)
 questions = st.lists(
-    st.builds(Question, selections, st.integers(0, 60), st.integers(1, 7)), min_size=1, max_size=5
+    st.builds(Question, anything | one_key, st.integers(0, 40), st.integers(1, 7)), min_size=2, max_size=8
 )
 limits = st.builds(
     lambda max_events, state_keys: words.settings(
