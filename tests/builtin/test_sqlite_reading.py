@@ -87,20 +87,21 @@ texts = st.sampled_from(
     ["", "k", "km", "k\0", "k\0m", "k\ud7ff", "k\ue000", "k\U0010ffff", "\0", "\x1f", "\U0010ffff" * 2]
 )
 """Among others the last code point of all, and the last before those that no text has."""
-keys = st.sampled_from([None, "k"]) | texts
+keys = st.just("k") | st.sampled_from([None, "k\0"]) | texts
+topics = st.just("t.a") | st.sampled_from(TOPICS)
 wanted = st.builds(
     Wanted,
-    st.just("t.a") | st.sampled_from(TOPICS),
+    topics,
     keys,
     st.sampled_from([None, "red", "blue"]),
     st.sampled_from([0, 1, 400, 2000]),
-    st.just(()) | st.lists(st.sampled_from(TOPICS), max_size=2),
+    st.just(()) | st.lists(topics, max_size=2),
     st.sampled_from(["any", "any", "any", "right", "wrong", "none", "some"]),
 )
 steps = st.lists(
     st.lists(wanted, min_size=1, max_size=8) | st.sampled_from([1.0, 4.0, "tidy", "reopen"]),
-    min_size=2,
-    max_size=12,
+    min_size=3,
+    max_size=16,
 )
 bounds = st.builds(Bounds, st.integers(1, 20), st.integers(1000, 3000), st.integers(1, 8), st.integers(1, 4))
 anything = st.builds(
@@ -112,11 +113,8 @@ anything = st.builds(
     prefix=st.none() | texts,
     permits=st.sampled_from([None, neither_u_nor_k]),
 )
-one_key = st.builds(
-    Selection, st.lists(st.sampled_from(TOPICS), min_size=1, max_size=3), key=st.just("k") | texts
-)
 questions = st.lists(
-    st.builds(Question, anything | one_key, st.integers(0, 40), st.integers(1, 7)), min_size=2, max_size=8
+    st.builds(Question, anything, st.integers(0, 40), st.integers(1, 7)), min_size=1, max_size=5
 )
 limits = st.builds(
     lambda max_events, state_keys: words.settings(
@@ -125,6 +123,13 @@ limits = st.builds(
     st.integers(1, 12),
     st.integers(1, 3),
 )
+ALWAYS = [
+    Question(Selection(topics, key=key, where=where), 0, limit)
+    for topics in (["t.a"], ["u", "t.a", "state"])
+    for key in ("k", "k\0", None)
+    for where, limit in (((), 1), ((("color", "red"),), 3))
+]
+"""What is asked every time."""
 
 
 # ── and what must come of it ─────────────────────────────────────────────────────────────────────────
@@ -169,7 +174,7 @@ async def play(
                     clock.moment = model.moment = clock.moment + step
                 await take(step, storage, model)
             if not rest:
-                for question in questions:
+                for question in (*ALWAYS, *questions):
                     await check(question, storage, model)
                 return
 
