@@ -127,7 +127,7 @@ ALWAYS = [
     Question(Selection(topics, key=key, where=where), 0, limit)
     for topics in (["t.a"], ["u", "t.a", "state"])
     for key in ("k", "k\0", None)
-    for where, limit in (((), 1), ((("color", "red"),), 3))
+    for where, limit in (((), 2), ((("color", "red"),), 3))
 ]
 """What is asked every time."""
 

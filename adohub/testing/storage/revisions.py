@@ -199,6 +199,16 @@ async def a_key_that_goes_on_after_its_end_has_not_ended(engine: Engine) -> None
 
 
 @check
+async def a_key_that_ends_again_goes_no_later(engine: Engine) -> None:
+    async with engine.open(settings(ended_s=10)) as storage:
+        await storage.append([draft("t.a", "k"), draft("end", "k", ends=["t.a"])])
+        await engine.pass_time(8)
+        await storage.append([draft("end", "k", ends=["t.a"])])
+        await engine.pass_time(3)
+        assert await offsets(storage, EVERYTHING) == [3]
+
+
+@check
 async def an_end_without_key_or_events_is_harmless(engine: Engine) -> None:
     async with engine.open(settings(ended_s=10)) as storage:
         await storage.append([draft("end", None, ends=["t.a"]), draft("end", "k", ends=["t.a"])])
