@@ -133,7 +133,6 @@ class Journal:
         """How long the last append took, in seconds."""
         self._expected = 0
         """How many drafts would wait if all that it kept were followed by another one each."""
-        self._idle = trio.Event()
         self._progress = trio.Event()
 
     # ── in ───────────────────────────────────────────────────────────────────────────────────────────
@@ -165,8 +164,7 @@ class Journal:
                 await self._gather()
                 await self._append(self._gathered())
             self._appending = False
-            self._idle.set()
-            self._idle = trio.Event()
+            self._tell_progress()
 
     async def recover(self) -> None:
         """The task that asks storage that takes nothing whether it would: nobody may be publishing now."""
@@ -200,7 +198,7 @@ class Journal:
     async def flushed(self) -> None:
         """Wait until everything that has been submitted is in storage, or refused by it."""
         while self._inbox or self._appending:
-            await self._idle.wait()
+            await self._progress.wait()
 
     async def _gather(self) -> None:
         """Give those who have just been answered a moment to publish again, if there are others who wait."""
@@ -272,6 +270,9 @@ class Journal:
             self.metrics.events.add(topic, number)
         self.head = batch[-1].position
         self._pass_underway()
+        self._tell_progress()
+
+    def _tell_progress(self) -> None:
         self._progress.set()
         self._progress = trio.Event()
 
