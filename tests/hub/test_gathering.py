@@ -174,7 +174,10 @@ async def test_it_is_quiet_once_what_was_published_is_kept_and_delivered(
     storage = SteadyStorage(0.001)
     async with keeping(storage, clock) as journal:
         submission = journal.submit([draft("t"), draft("t")])
+        await trio.sleep(storage.took_s / 2)
         async with waiting_for_quiet(journal) as was_quiet:
+            await trio.sleep(FEW_STEPS_S)
+            assert not was_quiet.is_set()
             await submission
             await trio.sleep(FEW_STEPS_S)
             assert not was_quiet.is_set()
