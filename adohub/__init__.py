@@ -25,6 +25,7 @@ from adohub.plugin.contracts import (
     Topic,
 )
 from adohub.plugin.hookspecs import hookimpl
+from adohub.plugin.repeats import Repeats
 from adohub.plugin.storage import Newest, Page, Receipt, Rejection, Storage, StorageEngine, StorageSettings
 from adohub.topics import Selection, is_pattern
 from adohub.version import __version__
@@ -55,6 +56,7 @@ __all__ = [
     "PublishRequest",
     "Receipt",
     "Rejection",
+    "Repeats",
     "Route",
     "RouteRequest",
     "RouteResponse",

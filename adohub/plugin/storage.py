@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from attrs import field, frozen
 
-from adohub.model import Draft, Event, Position
+from adohub.model import EXISTS, Draft, Event, Position
 from adohub.topics import Selection
 
 Rejection = Literal["", "revision", "full"]
@@ -125,6 +125,17 @@ class StorageSettings:
     table: Mapping[str, Any] = field(factory=dict)
     ended_s: float = 3600.0
     state_keys: Mapping[str, int] = field(factory=dict)
+
+    def rejection(self, topic: str, if_revision: int | None, revision: int, live: int) -> Rejection:
+        """Why a draft of `topic` with this `if_revision` is not to be kept.
+
+        `revision`: of the newest event of its key, 0 if there is none or it has ended; `live`: how many keys
+        of the topic have not ended.
+        """
+        if if_revision is not None and (revision == 0 if if_revision == EXISTS else revision != if_revision):
+            return "revision"
+        most = self.state_keys.get(topic)
+        return "full" if most is not None and revision == 0 and live >= most else ""
 
 
 @frozen

@@ -14,7 +14,6 @@ from __future__ import annotations
 import secrets
 import time
 from bisect import bisect_left, bisect_right
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
@@ -31,6 +30,7 @@ from adohub import (
     Page,
     Position,
     Receipt,
+    Repeats,
     Selection,
     Storage,
     StorageEngine,
@@ -49,8 +49,6 @@ SCAN_EVENTS = 4096
 TRIM_SLACK = 256
 """How many events beyond the limits may still take up memory."""
 
-_Author = tuple[str, str]
-
 _position, _event, _receipt = from_fields(Position), from_fields(Event), from_fields(Receipt)
 
 
@@ -67,7 +65,7 @@ class MemoryStorage:
         self._by_key: dict[Place, list[Record]] = {}
         """Of each place what history has, in order, perhaps behind some that it has let go of."""
         self._newest = NewestOfKeys(settings)
-        self._repeats: OrderedDict[_Author, tuple[float, Receipt]] = OrderedDict()
+        self._repeats = Repeats(settings)
         self._followed: dict[object, int] = {}
         self._arrival = trio.Event()
 
@@ -76,7 +74,7 @@ class MemoryStorage:
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Receipt]:
         await trio.lowlevel.checkpoint()
         moment = self._clock()
-        self._forget_repeats(moment)
+        self._repeats.forget(moment)
         receipts = [self._keep(draft, moment) for draft in drafts]
         self._trim(moment)
         self._arrival.set()
@@ -89,9 +87,9 @@ class MemoryStorage:
     def _keep(self, draft: Draft, moment: float) -> Receipt:
         topic, key, body, timestamp, name, idempotency_key, ends, if_revision = draft
         author = (name, idempotency_key) if idempotency_key else None
-        if author is not None and author in self._repeats:
-            first = self._repeats[author][1]
-            return Receipt(first.position, first.timestamp, repeated=True)
+        first = self._repeats.find(author, moment) if author is not None else None
+        if first is not None:
+            return first
         place = (topic, key)
         if if_revision is not None or topic in self._settings.state_keys:
             rejection = self._newest.rejection(place, if_revision)
@@ -111,16 +109,8 @@ class MemoryStorage:
             self._newest.end((ended, key), moment)
         receipt = _receipt((_position((self._epoch, offset)), timestamp, False, ""))
         if author is not None:
-            self._repeats[author] = (moment, receipt)
+            self._repeats.note(author, moment, receipt)
         return receipt
-
-    def _forget_repeats(self, moment: float) -> None:
-        oldest = moment - self._settings.idempotency_window_s
-        while self._repeats:
-            author, (seen_at, _) = next(iter(self._repeats.items()))
-            if seen_at >= oldest and len(self._repeats) <= self._settings.max_events:
-                return
-            del self._repeats[author]
 
     def _trim(self, moment: float) -> None:
         """Let go of what is beyond the limits, and what every follower has been given.

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Container, Iterator
 
-from adohub import EXISTS, Rejection, StorageSettings
+from adohub import Rejection, StorageSettings
 
 Place = tuple[str, str | None]
 """Topic and key."""
@@ -65,11 +65,7 @@ class NewestOfKeys:
 
     def rejection(self, place: Place, if_revision: int | None) -> Rejection:
         """Why a conditional draft for `place`, or one of a state topic, is not to be kept."""
-        revision = self.revision(place)
-        if if_revision is not None and (revision == 0 if if_revision == EXISTS else revision != if_revision):
-            return "revision"
-        most = self._settings.state_keys.get(place[0])
-        return "full" if most is not None and revision == 0 and self._live[place[0]] >= most else ""
+        return self._settings.rejection(place[0], if_revision, self.revision(place), self._live[place[0]])
 
     def put(self, place: Place, record: Record) -> None:
         """`record` is the newest of `place` now, which thereby has not ended."""

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from attrs import define, field, frozen
 
-from adohub import EXISTS, Draft, Event, Position, Receipt, Rejection, StorageSettings, from_fields
+from adohub import Draft, Event, Position, Receipt, Rejection, Repeats, StorageSettings, from_fields
 from adohub.builtin.sqlite.database import BUSY_S, Database, read_head
 from adohub.builtin.sqlite.faults import translated
 
@@ -76,7 +76,7 @@ class Writer:
         self.head = self.trimmed = 0
         """Offsets: of the newest event; up to which history has been let go of."""
         self._live: Counter[str] = Counter()
-        self._repeats: OrderedDict[tuple[str, str], tuple[float, Receipt]] = OrderedDict()
+        self._repeats = Repeats(settings)
 
     # ── what the file says ───────────────────────────────────────────────────────────────────────────
 
@@ -104,10 +104,9 @@ class Writer:
             " ORDER BY seen_at DESC LIMIT ?",
             (self._settings.max_events,),
         ).fetchall()
-        self._repeats = OrderedDict(
-            ((author, key), (seen_at, Receipt(self._at(offset), timestamp)))
-            for author, key, offset, timestamp, seen_at in reversed(kept)
-        )
+        self._repeats = Repeats(self._settings)
+        for author, key, offset, timestamp, seen_at in reversed(kept):
+            self._repeats.note((author, key), seen_at, Receipt(self._at(offset), timestamp))
         every = max(1, (self.head - tail) // 1000)
         return connection.execute(
             "SELECT max(arrived_at), max(offset) FROM events WHERE offset > ? GROUP BY offset / ? ORDER BY 2",
@@ -143,7 +142,6 @@ class Writer:
     def append(self, batches: Sequence[Sequence[Draft]], bounds: Bounds) -> Appended:
         """Keep `batches`, all or none. Returns once they are on the disk."""
         with self._transaction():
-            self._forget_repeats(bounds.moment)
             change = _Change(bounds.moment, self.head)
             change.revisions = self._look_up_revisions(batches)
             receipts: list[Sequence[Receipt]] = [
@@ -155,7 +153,8 @@ class Writer:
         self._database.lock.note(self._at(self.head))
         self._live += change.live
         for author, receipt in change.repeats.items():
-            self._repeats[author] = (change.moment, receipt)
+            self._repeats.note(author, change.moment, receipt)
+        self._repeats.forget(change.moment)
         return Appended(receipts, change.events)
 
     @contextmanager
@@ -190,9 +189,11 @@ class Writer:
         topic, key, body, timestamp, name, idempotency_key, ends, if_revision = draft
         author = (name, idempotency_key) if idempotency_key else None
         if author is not None:
-            first = self._repeats[author][1] if author in self._repeats else change.repeats.get(author)
+            if author in change.repeats:
+                return change.repeats[author]._replace(repeated=True)
+            first = self._repeats.find(author, change.moment)
             if first is not None:
-                return Receipt(first.position, first.timestamp, repeated=True)
+                return first
         place = (topic, key)
         if place in change.revisions:
             rejection = self._rejection(place, if_revision, change)
@@ -215,12 +216,9 @@ class Writer:
 
     def _rejection(self, place: Place, if_revision: int | None, change: _Change) -> Rejection:
         newest, has_ended = change.revisions[place]
-        revision = 0 if has_ended else newest
-        if if_revision is not None and (revision == 0 if if_revision == EXISTS else revision != if_revision):
-            return "revision"
-        most = self._settings.state_keys.get(place[0])
-        live = self._live[place[0]] + change.live[place[0]]
-        return "full" if most is not None and revision == 0 and live >= most else ""
+        topic, _ = place
+        live = self._live[topic] + change.live[topic]
+        return self._settings.rejection(topic, if_revision, 0 if has_ended else newest, live)
 
     def _note_revision(self, place: Place, revision: _Revision, change: _Change) -> None:
         """It is `revision` from now on."""
@@ -285,14 +283,6 @@ class Writer:
                 " WHERE topic = ended.topic AND key IS ended.key AND offset <= ended.offset) FROM ended)",
                 (*values, change.moment + self._settings.ended_s),
             )
-
-    def _forget_repeats(self, moment: float) -> None:
-        oldest = moment - self._settings.idempotency_window_s
-        while self._repeats:
-            author, (seen_at, _) = next(iter(self._repeats.items()))
-            if seen_at >= oldest and len(self._repeats) <= self._settings.max_events:
-                return
-            del self._repeats[author]
 
     # ── letting go ───────────────────────────────────────────────────────────────────────────────────
 
