@@ -189,17 +189,10 @@ class Cursor:
         with self._replays.shelf(self._interest) as shelf:
             while self._state is _State.REPLAYING:
                 await self._subscriber.room()
-                if await self._passed_gap(shelf):
-                    continue
                 if self._replays.has_at_hand(shelf, self._position):
                     await self._take_turn(shelf)
                 else:
-                    async with self._replays.fetched(shelf, self._position) as page:
-                        if page is not None and not page.is_whole:
-                            if self._interest.synced is not None:
-                                continue  # to a new snapshot
-                            self._journal.metrics.gaps += 1
-                        await self._take_turn(shelf, page)
+                    await self._read_on(shelf)
                 if self._owes_synced and self._is_at_head():
                     await self._sync()
 
@@ -219,19 +212,23 @@ class Cursor:
     def _is_at_head(self) -> bool:
         return self._state is _State.REPLAYING and self._position == self._journal.head
 
-    async def _passed_gap(self, shelf: Shelf) -> bool:
-        """Whether what comes after the position is no longer all there: counted, and gone on with what is."""
-        begun = self._position
-        if self._is_over() or shelf.find(begun) is not None or self._journal.remembers(begun):
-            return False
-        tail = self._journal.tail
-        if begun.epoch != tail.epoch or begun >= tail:
-            return False
-        self._journal.metrics.gaps += 1
-        self._position = tail
-        if self._interest.synced is not None:
-            await self._snapshot(begun)
-        return True
+    async def _read_on(self, shelf: Shelf) -> None:
+        """Go on with what storage has; no longer all of it is a gap, after which a snapshot begins anew."""
+        async with self._replays.fetched(shelf, self._position) as page:
+            is_gap = page is not None and not page.is_whole
+            if is_gap:
+                self._journal.metrics.gaps += 1
+            if not is_gap or self._interest.synced is None:
+                if is_gap and self._interest.completes_on is not None:
+                    self._ends_at_head = await self._has_ended()
+                await self._take_turn(shelf, page)
+                return
+        await self._snapshot(self._position)
+
+    async def _has_ended(self) -> bool:
+        """Whether what ends the subscription is in what history has lost, or still to come."""
+        latest = await self._journal.latest(self._interest.newest)
+        return any(map(self._interest.completed_by, latest))
 
     async def _skip_to_latest(self) -> None:
         """Give only the newest event per topic and key of what was missed, then replay the little since."""

@@ -356,7 +356,7 @@ class Journal:
             for event in batch
             if event.position > after
         ]
-        return Page(selection.choose(events), self.head)
+        return Page(selection.choose(events), max(after, self.head))
 
     async def _told(self, reading: Awaitable[T]) -> T:
         """What storage answers; the log is told when it begins to answer nothing, not each time."""

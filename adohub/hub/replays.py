@@ -21,7 +21,7 @@ from itertools import accumulate
 from operator import attrgetter
 
 import trio
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from adohub.hub.cohort import Interest
 from adohub.hub.journal import Journal
@@ -65,7 +65,7 @@ class Piece:
     completes: bool
 
 
-@define(eq=False)
+@frozen(eq=False)
 class FramedPage:
     """What an interest is shown of all that lies after one position, up to another.
 
@@ -80,8 +80,8 @@ class FramedPage:
     ends: Sequence[int] = field(repr=False)
     messages: int
     completes: bool
-    is_whole: bool = True
-    """Whether retention had let go of none of it by the time that it was read."""
+    is_whole: bool
+    """Whether retention had let go of none of it by the time that it was read; otherwise it begins later."""
 
     def holds(self, position: Position) -> bool:
         """Whether `position` lies in it, and not at its end."""
@@ -98,7 +98,7 @@ class FramedPage:
         return Piece(frames, end - first, self.positions[end - 1], completes=False)
 
 
-def framed(interest: Interest, after: Position, page: Page) -> FramedPage:
+def framed(interest: Interest, after: Position, page: Page, *, is_whole: bool = True) -> FramedPage:
     """`page`, which was read for `interest` from `after` on, as far as an event that completes it."""
     events, reached, end = page.events, page.reached, None
     if interest.completes_on is not None:
@@ -116,7 +116,7 @@ def framed(interest: Interest, after: Position, page: Page) -> FramedPage:
             frames.append(b"")
         frames[-1] += text_frame(encode(Stopped(interest.tag)))
     ends = list(accumulate(map(len, frames)))
-    return FramedPage(after, reached, b"".join(frames), positions, ends, messages, end is not None)
+    return FramedPage(after, reached, b"".join(frames), positions, ends, messages, end is not None, is_whole)
 
 
 def data_frames(events: Iterable[Event], tag: Tag, view: View) -> list[bytes]:
@@ -155,7 +155,10 @@ class Shelf:
 
 
 class Turns:
-    """A lock for the replays of a hub: whoever holds it frames a page or hands out a piece."""
+    """A lock for the replays of a hub: whoever holds it frames a page or hands out a piece.
+
+    Getting it includes the rests.
+    """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -241,13 +244,13 @@ class Replays:
 
     async def _read(self, shelf: Shelf, position: Position) -> FramedPage:
         page = await self._journal.read(shelf.interest.reading, position, PAGE_EVENTS)
+        tail = self._journal.tail
+        is_whole = position >= tail or position.epoch != tail.epoch
         async with self.turn:
-            made = framed(shelf.interest, position, page)
-            made.is_whole = position >= self._journal.tail
-            return self._keep(shelf, made) if made.is_whole else made
+            return self._keep(shelf, framed(shelf.interest, position, page, is_whole=is_whole))
 
     def _keep(self, shelf: Shelf, page: FramedPage) -> FramedPage:
-        if page.reached == page.after:
+        if page.reached == page.after or not page.is_whole:
             return page
         insort(shelf.pages, page, key=_begins)
         self._kept[page] = shelf
