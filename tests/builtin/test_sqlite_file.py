@@ -21,6 +21,7 @@ from adohub.builtin.sqlite import schema
 from adohub.builtin.sqlite import storage as sqlite_storage
 from adohub.builtin.sqlite.database import Synchronous, open_database
 from adohub.builtin.sqlite.storage import steady_clock
+from adohub.builtin.sqlite.writer import Writer
 from adohub.testing.storage import words
 from adohub.testing.storage.words import EVERYTHING, drafts, read_all
 from tests.builtin.sqlite_files import opened
@@ -313,3 +314,18 @@ async def test_a_file_that_was_moved_away_is_not_written_to(path: Path, replaced
             await away.rename(path)
             await storage.append(drafts("t.a/after"))
             assert [event.key for event in await read_all(storage, EVERYTHING)] == ["before", "after"]
+
+
+async def test_a_file_that_could_not_be_read_at_the_start_can_be_opened_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epoch = await append(path, "t.a/k")
+
+    def fail(writer: Writer) -> None:
+        raise StorageError("the disk reports an error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "load", fail)
+        with pytest.raises(StorageError, match="the disk reports an error"):
+            await append(path, "t.a/k")
+    assert await append(path, "t.a/k") == epoch

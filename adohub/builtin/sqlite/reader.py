@@ -207,7 +207,8 @@ class Reader:
                 ).fetchone()
                 events, ended = self._latest(connection, selection, view)
             finally:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
             self._idle.append(connection)
         return Newest(events, self._at(newest), frozenset(map(self._at, ended)))
 

@@ -146,13 +146,10 @@ class SqliteStorage:
             wanted.receipts.succeed(receipts)
 
     def _advance(self, appended: Appended, moment: float) -> None:
-        """What has been committed is there."""
+        """What has been committed is there, also what was reported as failed before it and is on the disk."""
         events = appended.events
         if self._writer.head == self._head:
             return
-        if not events or events[0].position.offset != self._head + 1:
-            self._fresh.clear()  # an append that was reported as failed is on the disk after all
-            self._fresh_events = self._fresh_bytes = 0
         self._head = self._writer.head
         if events:
             self._remember(events)
@@ -285,7 +282,11 @@ async def open_sqlite(
     path, synchronous = Path(settings.table["path"]), settings.table["synchronous"]
     database = await trio.to_thread.run_sync(open_database, path, synchronous)
     writer = Writer(database, settings)
-    arrivals = await trio.to_thread.run_sync(writer.load)
+    try:
+        arrivals = await trio.to_thread.run_sync(writer.load)
+    except BaseException:
+        writer.close()
+        raise
     clock = clock or steady_clock(arrivals[-1][0] if arrivals else 0.0)
     storage = SqliteStorage(database, writer, arrivals, settings, clock)
     try:
