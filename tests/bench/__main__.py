@@ -18,8 +18,9 @@ from tests.bench.machine import Cores, description, raise_descriptor_limit
 from tests.bench.peers import PEERS, Peer, Wishes
 from tests.bench.plan import FULL, QUICK, Plan
 from tests.bench.report import Report
+from tests.bench.rig import Rig
 from tests.bench.run import measure
-from tests.bench.scenarios import SCENARIOS, Rig
+from tests.bench.scenarios import SCENARIOS
 from tests.bench.workshop import open_workshop
 
 SPARE_DESCRIPTORS = 200

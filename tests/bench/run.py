@@ -10,7 +10,8 @@ import trio
 from tests.bench.errors import BenchError
 from tests.bench.peers import Peer
 from tests.bench.results import Results, Round
-from tests.bench.scenarios import Rig, Scenario
+from tests.bench.rig import Rig
+from tests.bench.scenarios import Scenario
 
 Say = Callable[[str], None]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,113 +11,15 @@ import trio
 from attrs import evolve, frozen
 
 from tests.bench.errors import BenchError
-from tests.bench.machine import Cores, forget_peak, peak_resident_bytes, resident_bytes
-from tests.bench.peers import ADOHUB, C_LOOP, ONE_COMMIT, SLOW_TWIN, SQLITE, Peer, Wishes
-from tests.bench.plan import Plan
-from tests.bench.processes import Ledgers, Load, Server, Step, loading, output_of, serving
-from tests.bench.workshop import Workshop
-
-Figures = Mapping[str, float]
+from tests.bench.machine import forget_peak, peak_resident_bytes, resident_bytes
+from tests.bench.peers import ADOHUB, C_LOOP, ONE_COMMIT, SLOW_TWIN, SQLITE, Peer
+from tests.bench.processes import Server, output_of
+from tests.bench.rig import Figures, Rig, closed_loop, measured
 
 MEGABYTE = 1_000_000
 
 FILL_S = 60
 """How long writing a history may take, in seconds."""
-
-
-@frozen
-class Rig:
-    """What all scenarios of a run share."""
-
-    plan: Plan
-    workshop: Workshop
-    cores: Cores
-    wishes: Wishes
-
-    def serving(
-        self, peer: Peer, max_events: int | None = None, *, keepalive: bool = True
-    ) -> AbstractAsyncContextManager[Server]:
-        """A fresh server of this peer, on the server's core."""
-        wishes = evolve(self.wishes, max_events=max_events, keepalive=keepalive)
-        return serving(peer, self.workshop, wishes, self.cores.server)
-
-    def loading(
-        self, server: Server, phases: Mapping[str, float] | None = None, **options: float
-    ) -> AbstractAsyncContextManager[Load]:
-        """A load generator on the load's core."""
-        wanted = {"bytes": self.plan.event_bytes, **options}
-        return loading(
-            server,
-            self.workshop,
-            self.cores,
-            phases=phases,
-            drain_s=self.plan.drain_s,
-            gives_way=False,
-            **wanted,
-        )
-
-    def replaying(self, server: Server, clients: int) -> AbstractAsyncContextManager[Load]:
-        """So many who ask for a history, on the same core; another load may be measured there meanwhile."""
-        number = self.plan.replay_events
-        return loading(
-            server, self.workshop, self.cores, gives_way=True, replayed=number, subscribers=clients
-        )
-
-
-@frozen
-class Span:
-    """What happened between the ends of two steps."""
-
-    before: Step
-    after: Step
-
-    @property
-    def events_per_s(self) -> float:
-        return (self.after.acknowledged - self.before.acknowledged) / self.after.seconds
-
-    @property
-    def deliveries(self) -> int:
-        return self.after.delivered - self.before.delivered
-
-    @property
-    def deliveries_per_s(self) -> float:
-        return self.deliveries / self.after.seconds
-
-    @property
-    def server_seconds(self) -> float:
-        return self.after.server_seconds - self.before.server_seconds
-
-    @property
-    def server_us_per_delivery(self) -> float:
-        return 1e6 * self.server_seconds / max(1, self.deliveries)
-
-    def busy(self) -> Figures:
-        """How much of their cores the server and the load generator used."""
-        load_seconds = self.after.load_seconds - self.before.load_seconds
-        return {
-            "server core": self.server_seconds / self.after.seconds,
-            "load core": load_seconds / self.after.seconds,
-        }
-
-
-async def _measured(rig: Rig, peer: Peer, measure_s: float, **options: float) -> tuple[Span, Ledgers]:
-    """A server under one kind of load for `measure_s`, after a while of warming up."""
-    phases = {"warm": rig.plan.warm_s, "measure": measure_s}
-    async with rig.serving(peer) as server, rig.loading(server, phases, **options) as load:
-        await load.step("connected")
-        span = Span(await load.step("warm"), await load.step("measure"))
-        await load.step("drained")
-        return span, await load.ledgers()
-
-
-async def _closed_loop(rig: Rig, peer: Peer, **options: float) -> Span:
-    """The same, with every event accounted for."""
-    span, ledgers = await _measured(rig, peer, rig.plan.measure_s, **options)
-    if ledgers.missing or ledgers.repeated or ledgers.late:
-        raise BenchError(f"not every event came once and in order: {ledgers}")
-    if not span.deliveries:
-        raise BenchError("nothing was delivered")
-    return span
 
 
 # ── the scenarios ────────────────────────────────────────────────────────────────────────────────────────
@@ -127,7 +28,7 @@ async def _closed_loop(rig: Rig, peer: Peer, **options: float) -> Span:
 async def fanout(rig: Rig, peer: Peer) -> Figures:
     """Many subscribers to one task, closed loop."""
     plan = rig.plan
-    span = await _closed_loop(rig, peer, subscribers=plan.fanout_subscribers, window=plan.fanout_window)
+    span = await closed_loop(rig, peer, subscribers=plan.fanout_subscribers, window=plan.fanout_window)
     return {
         "deliveries/s": span.deliveries_per_s,
         "server per delivery": span.server_us_per_delivery,
@@ -138,7 +39,7 @@ async def fanout(rig: Rig, peer: Peer) -> Figures:
 async def steady(rig: Rig, peer: Peer) -> Figures:
     """A steady load: latency, and what a delivery costs."""
     plan = rig.plan
-    span, ledgers = await _measured(
+    span, ledgers = await measured(
         rig, peer, plan.steady_s, subscribers=plan.steady_subscribers, rate=plan.steady_events_per_s
     )
     return {
@@ -152,7 +53,7 @@ async def steady(rig: Rig, peer: Peer) -> Figures:
 async def tasks(rig: Rig, peer: Peer) -> Figures:
     """Tasks with one subscriber each, events round-robin."""
     many, few = [
-        await _closed_loop(rig, peer, subscribers=number, tasks=number, window=rig.plan.tasks_window)
+        await closed_loop(rig, peer, subscribers=number, tasks=number, window=rig.plan.tasks_window)
         for number in (rig.plan.many_tasks, rig.plan.few_tasks)
     ]
     return {
@@ -166,20 +67,20 @@ async def tasks(rig: Rig, peer: Peer) -> Figures:
 async def ceiling(rig: Rig, peer: Peer) -> Figures:
     """What the load generator can receive, from a server that sends much at a time."""
     plan = rig.plan
-    span = await _closed_loop(rig, peer, subscribers=plan.ceiling_subscribers, window=plan.ceiling_window)
+    span = await closed_loop(rig, peer, subscribers=plan.ceiling_subscribers, window=plan.ceiling_window)
     return {"received/s": span.deliveries_per_s, **span.busy()}
 
 
 async def ingest(rig: Rig, peer: Peer) -> Figures:
     """One publisher, one subscriber."""
-    span = await _closed_loop(rig, peer, window=rig.plan.ingest_window)
+    span = await closed_loop(rig, peer, window=rig.plan.ingest_window)
     return {"publishes/s": span.events_per_s, "server per event": span.server_us_per_delivery}
 
 
 async def many(rig: Rig, peer: Peer) -> Figures:
     """The same with many events in each message."""
     batch = rig.plan.batch
-    span = await _closed_loop(rig, peer, batch=batch, window=batch * rig.plan.batches_window)
+    span = await closed_loop(rig, peer, batch=batch, window=batch * rig.plan.batches_window)
     return {"events/s": span.events_per_s, "server per event": span.server_us_per_delivery}
 
 
@@ -261,7 +162,7 @@ async def durable(rig: Rig, peer: Peer) -> Figures:
     """One publisher, each event acknowledged once it is kept."""
     if peer.name == ONE_COMMIT.name:
         return await _one_by_one(rig, peer)
-    span = await _closed_loop(rig, peer, window=rig.plan.durable_window)
+    span = await closed_loop(rig, peer, window=rig.plan.durable_window)
     return {"acknowledged/s": span.events_per_s, "p99": span.after.answer_p99}
 
 

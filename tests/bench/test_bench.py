@@ -25,8 +25,9 @@ from tests.bench.plan import TINY
 from tests.bench.processes import Ledgers, Server
 from tests.bench.report import Report
 from tests.bench.results import Results, Round
+from tests.bench.rig import Rig
 from tests.bench.run import measure
-from tests.bench.scenarios import SCENARIOS, Rig, Scenario
+from tests.bench.scenarios import SCENARIOS, Scenario
 from tests.bench.workshop import open_workshop
 
 DEADLINE_S = 60

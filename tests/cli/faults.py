@@ -24,7 +24,7 @@ from pathlib import Path
 import trio
 from attrs import frozen
 
-from tests.cli.processes import PROGRAM, Hub
+from tests.cli.processes import PROGRAM, Hub, sqlite_at
 
 DISK_BYTES = 16 * 1024 * 1024
 """More than twice what SQLite lets its log grow to."""
@@ -63,12 +63,6 @@ class Fault:
 
 Faults = Callable[[Path], AbstractAsyncContextManager[Fault]]
 """Makes a fault whose database is somewhere below the folder."""
-
-
-def sqlite_at(database: Path, **storage: int) -> str:
-    """The configuration of a hub whose events are in `database`, with more keys of `[storage]`."""
-    keys = "".join(f"{key} = {value}\n" for key, value in storage.items())
-    return f'[storage]\nengine = "sqlite"\n{keys}[storage.sqlite]\npath = "{database}"\n'
 
 
 # ── no room ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -229,6 +229,12 @@ class Hub:
         await self.run.process.wait()
 
 
+def sqlite_at(database: Path, **storage: int) -> str:
+    """The configuration of a hub whose events are in `database`, with more keys of `[storage]`."""
+    keys = "".join(f"{key} = {value}\n" for key, value in storage.items())
+    return f'[storage]\nengine = "sqlite"\n{keys}[storage.sqlite]\npath = "{database}"\n'
+
+
 @asynccontextmanager
 async def serving(
     folder: Path,

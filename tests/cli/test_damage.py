@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.cli.faults import sqlite_at
-from tests.cli.processes import Hub, adohub, history, serving
+from tests.cli.processes import Hub, adohub, history, serving, sqlite_at
 from tests.cli.test_storage_faults import DEGRADED, REFUSAL, SOME, readiness
 from tests.cli.traffic import PUBLISHERS, TOPIC, Traffic, traffic
 from tests.running import Refused, open_peer

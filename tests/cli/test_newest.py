@@ -6,8 +6,7 @@ from pathlib import Path
 
 import trio
 
-from tests.cli.faults import sqlite_at
-from tests.cli.processes import Hub, publish, serving
+from tests.cli.processes import Hub, publish, serving, sqlite_at
 from tests.running import completed, open_peer, progress
 
 KEPT = 20

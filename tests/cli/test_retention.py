@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from adohub.model import Position
-from tests.cli.faults import sqlite_at
-from tests.cli.processes import Hub, history, publish, serving
+from tests.cli.processes import Hub, history, publish, serving, sqlite_at
 from tests.cli.traffic import TASK, TOPIC, traffic
 from tests.net.raw import exchange, head
 from tests.running import Peer, Refused, open_peer

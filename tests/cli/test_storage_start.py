@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.faults import heeding_modes, sqlite_at
-from tests.cli.processes import PROGRAM, running, serving
+from tests.cli.faults import heeding_modes
+from tests.cli.processes import PROGRAM, running, serving, sqlite_at
 
 
 def scribble(database: Path) -> None:

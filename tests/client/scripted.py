@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import repeat
 from typing import Any
 
 import orjson
@@ -11,6 +12,8 @@ import trio
 import trio_websocket
 from attrs import define, field
 from trio_websocket import WebSocketConnection, WebSocketRequest
+
+import adohub.client
 
 
 @define(eq=False)
@@ -107,3 +110,14 @@ async def scripted_hub(*scripts: Script | Reject) -> AsyncIterator[ScriptedHub]:
             hub.url = f"ws://127.0.0.1:{server.port}"
             yield hub
             nursery.cancel_scope.cancel()
+
+
+def connect(url: str, **options: Any) -> Any:
+    """A client that reconnects without waiting."""
+    return adohub.client.connect(url, backoff=lambda: repeat(0.0), **options)
+
+
+async def serve_health(peer: Peer) -> None:
+    """Answer whatever is asked as `hub.health` is."""
+    while True:
+        await peer.answer(await peer.read(), {"status": "ok"})

@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from tests.cli.processes import Hub, history, serving
+from tests.cli.processes import Hub, history, serving, sqlite_at
 from tests.clients.publisher import TOPIC, Publisher
 from tests.clients.puppet import puppet
 
@@ -16,11 +16,6 @@ DEADLINE_S = 300
 ROUNDS = 20
 MOST_ACKNOWLEDGED = 600
 """After so many acknowledgements at the latest a round ends."""
-
-
-def durable(folder: Path) -> str:
-    """A configuration that keeps everything in SQLite, through a loss of power as well."""
-    return f'[storage]\nengine = "sqlite"\n[storage.sqlite]\npath = "{folder / "hub.db"}"\n'
 
 
 async def killed_while_publishing(hub: Hub, publisher: Publisher, acknowledged: int) -> None:
@@ -32,7 +27,7 @@ async def killed_while_publishing(hub: Hub, publisher: Publisher, acknowledged: 
 
 
 async def free_port(folder: Path) -> str:
-    async with serving(folder, durable(folder)) as hub:
+    async with serving(folder, sqlite_at(folder / "hub.db")) as hub:
         return hub.port
 
 
@@ -52,6 +47,7 @@ def check(published: Publisher, kept: list[dict[str, Any]], seen: list[dict[str,
 
 
 async def test_twenty_times_killed_at_full_speed_a_hub_keeps_its_word(tmp_path: Path) -> None:
+    toml = sqlite_at(tmp_path / "hub.db")
     seed = SystemRandom().randrange(2**32)
     chance, publisher = Random(seed), Publisher("t")
     with trio.fail_after(DEADLINE_S):
@@ -59,9 +55,9 @@ async def test_twenty_times_killed_at_full_speed_a_hub_keeps_its_word(tmp_path: 
         async with puppet("v11", f"ws://127.0.0.1:{port}", retryDelayMs=20) as client:
             sub = await client.subscribe("stream.onEvent", {"topics": [TOPIC], "replay": "all"})
             for _ in range(ROUNDS):
-                async with serving(tmp_path, durable(tmp_path), port=port) as hub:
+                async with serving(tmp_path, toml, port=port) as hub:
                     await killed_while_publishing(hub, publisher, chance.randint(1, MOST_ACKNOWLEDGED))
-            async with serving(tmp_path, durable(tmp_path), port=port) as hub:
+            async with serving(tmp_path, toml, port=port) as hub:
                 kept = await history(hub.url, TOPIC)
                 await sub.until(lambda sub: len(sub.data) >= len(kept))
                 await client.query("hub.health")  # what was pushed before its answer has come

@@ -9,7 +9,7 @@ from random import Random, SystemRandom
 import pytest
 import trio
 
-from tests.cli.processes import progress, serving
+from tests.cli.processes import progress, serving, sqlite_at
 from tests.clients.publisher import TOPIC
 from tests.clients.puppet import Version, puppet
 from tests.running import open_peer
@@ -50,7 +50,7 @@ async def test_over_a_thousand_cuts_each_event_is_seen_once_in_order(
     def allowance() -> int | None:
         return next(cutting) if proxy.cuts < CUTS else None
 
-    toml = f'[storage]\nengine = "sqlite"\n[storage.sqlite]\npath = "{tmp_path / "hub.db"}"\n'
+    toml = sqlite_at(tmp_path / "hub.db")
     async with serving(tmp_path, toml, deadline_s=DEADLINE_S) as hub:
         async with severing_proxy(int(hub.port), allowance) as proxy:
             async with puppet(version, f"ws://127.0.0.1:{proxy.port}", retryDelayMs=0) as client:

@@ -14,7 +14,7 @@ from attrs import define, field
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
 from adohub.client.nursery import flat_nursery
-from tests.cli.processes import history, progress, serving
+from tests.cli.processes import history, progress, serving, sqlite_at
 from tests.clients.publisher import TOPIC
 from tests.clients.puppet import PuppetError, puppet
 from tests.running import Peer, open_peer, request, running_hub, until
@@ -33,15 +33,11 @@ async def published(url: str, event: dict[str, Any]) -> str:
         return str((await peer.mutate("events.publish", event))["id"])
 
 
-def sqlite_in(folder: Path) -> str:
-    return f'[storage]\nengine = "sqlite"\n[storage.sqlite]\npath = "{folder / "hub.db"}"\n'
-
-
 async def test_a_key_is_known_to_a_hub_that_was_killed_and_started_again(tmp_path: Path) -> None:
-    async with serving(tmp_path, sqlite_in(tmp_path)) as hub:
+    async with serving(tmp_path, sqlite_at(tmp_path / "hub.db")) as hub:
         first = await published(hub.url, once("k", "first"))
         await hub.kill()
-    async with serving(tmp_path, sqlite_in(tmp_path)) as hub:
+    async with serving(tmp_path, sqlite_at(tmp_path / "hub.db")) as hub:
         assert await published(hub.url, once("k", "second")) == first
         other = await published(hub.url, once("other", "third"))
         assert [event["id"] for event in await history(hub.url, TOPIC)] == [first, other]
@@ -50,12 +46,12 @@ async def test_a_key_is_known_to_a_hub_that_was_killed_and_started_again(tmp_pat
 async def test_a_publish_without_an_answer_can_be_repeated_after_a_crash(tmp_path: Path) -> None:
     """Whether the hub had kept it before it was killed differs from run to run: it is there once."""
     for number in range(UNDECIDED):
-        async with serving(tmp_path, sqlite_in(tmp_path)) as hub, open_peer(hub.url) as peer:
+        async with serving(tmp_path, sqlite_at(tmp_path / "hub.db")) as hub, open_peer(hub.url) as peer:
             await peer.tell(request(1, "mutation", "events.publish", once(f"k{number}")))
             await peer.is_served()
             await peer.tell(request(2, "mutation", "events.publish", once(f"k{number}, late")))
             await hub.kill()
-    async with serving(tmp_path, sqlite_in(tmp_path)) as hub:
+    async with serving(tmp_path, sqlite_at(tmp_path / "hub.db")) as hub:
         for number in range(UNDECIDED):
             await published(hub.url, once(f"k{number}"))
             await published(hub.url, once(f"k{number}, late"))

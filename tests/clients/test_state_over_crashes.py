@@ -7,7 +7,7 @@ from typing import Any
 
 import trio
 
-from tests.cli.processes import serving
+from tests.cli.processes import serving, sqlite_at
 from tests.clients.puppet import Sub, puppet
 from tests.running import Peer, open_peer
 
@@ -39,7 +39,7 @@ async def change_some(peer: Peer, number: int) -> None:
 
 
 async def test_a_copy_kept_by_a_stock_client_survives_crashes(tmp_path: Path) -> None:
-    toml = f'[storage]\nengine = "sqlite"\n[storage.sqlite]\npath = "{tmp_path / "hub.db"}"\n'
+    toml = sqlite_at(tmp_path / "hub.db")
     port = "0"
     with trio.fail_after(DEADLINE_S):
         async with serving(tmp_path, toml) as hub, open_peer(hub.url) as peer:
