@@ -186,11 +186,14 @@ async def immutable_file(folder: Path) -> AsyncIterator[Fault]:
         for file in _files(database):
             _set_immutable(file, True)
 
-    def permit_writing(hub: Hub) -> None:
-        for file in _files(database):
+    def permit_writing(hub: Hub | None = None) -> None:
+        for file in filter(Path.exists, _files(database)):
             _set_immutable(file, False)
 
-    yield Fault(database, [IO_ERROR, READ_ONLY], forbid_writing, permit_writing)
+    try:
+        yield Fault(database, [IO_ERROR, READ_ONLY], forbid_writing, permit_writing)
+    finally:
+        permit_writing()  # or else nobody can remove the folder
 
 
 def _files(database: Path) -> Sequence[Path]:
