@@ -113,9 +113,10 @@ def _revision(revision: int) -> Any:
 async def get(input: GetInput, call: Call) -> Any:
     """Answers `{value, revision}`, or null if there is no such key."""
     newest = await call.hub.newest(call.principal, Selection([TOPIC], key=input.key))
-    entries = [_entry(event) for event in newest]
-    found = [entry for entry in entries if entry is not None]
-    return {"value": found[0]["value"], "revision": found[0]["revision"]} if found else None
+    if not newest:
+        return None
+    entry = _entry(newest[0])
+    return {"value": entry["value"], "revision": entry["revision"]}
 
 
 async def list_(input: PrefixInput, call: Call) -> Any:
@@ -126,15 +127,12 @@ async def list_(input: PrefixInput, call: Call) -> Any:
             "PAYLOAD_TOO_LARGE",
             f"there are {len(newest)} keys; ask for a longer prefix, or subscribe to state.onChange",
         )
-    entries = [entry for event in newest if (entry := _entry(event)) is not None]
+    entries = map(_entry, newest)
     return {"entries": sorted(entries, key=lambda entry: str(entry["key"]))}
 
 
-def _entry(event: Event) -> dict[str, Any] | None:
-    payload = event.payload
-    if payload["op"] == "delete":
-        return None
-    return {"key": event.key, "value": payload["value"], "revision": event.position.offset}
+def _entry(event: Event) -> dict[str, Any]:
+    return {"key": event.key, "value": event.payload["value"], "revision": event.position.offset}
 
 
 def _below(input: PrefixInput) -> Selection:

@@ -191,7 +191,7 @@ class Hub(Protocol):
         ...
 
     async def newest(self, principal: Principal, selection: Selection) -> Sequence[Event]:
-        """The newest chosen event of each (topic, key) that `principal` may see, in order.
+        """The newest chosen event of each (topic, key) that has not ended and `principal` may see, in order.
 
         Whoever has just published finds it there.
         """

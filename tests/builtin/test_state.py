@@ -8,6 +8,7 @@ import pytest
 import trio.testing
 
 from adohub import Position
+from adohub.builtin import state
 from adohub.config import Config
 from adohub.config import Storage as StorageConfig
 from tests.builtin.socketless import Refused, Running, running
@@ -270,3 +271,22 @@ async def test_the_last_output_of_one_agent_is_shown_though_another_spoke_since(
         await hub.publish("agent.output", output)
     late = await hub.subscribe("stream.onAgentOutput", {"taskId": "t", "agentId": "a1", "replay": "last"})
     assert [event["content"] for event in late.data] == ["two"]
+
+
+@pytest.mark.parametrize(("limit", "most"), [("MAX_LISTED_ENTRIES", 2), ("MAX_LISTED_BYTES", 150)])
+async def test_a_list_has_so_many_entries_and_bytes_of_what_is_there(
+    hub: Running, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    monkeypatch.setattr(state, limit, most)
+    for key in ("gone.a", "gone.b", "gone.c"):
+        await set_(hub, key, "x" * 20)
+        await delete(hub, key)
+    for key in ("a", "b"):
+        await set_(hub, key, "x" * 20)
+    listed = await hub.query("state.list", {"prefix": ""})
+    assert [entry["key"] for entry in listed["entries"]] == ["a", "b"]
+    await set_(hub, "c", "x" * 20)
+    with pytest.raises(Refused, match="there are 3 keys; ask for a longer prefix") as refusal:
+        await hub.query("state.list", {"prefix": ""})
+    assert refusal.value.args[0] == "PAYLOAD_TOO_LARGE"
+    assert len((await hub.query("state.list", {"prefix": "c"}))["entries"]) == 1
