@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -159,6 +161,13 @@ async def check(question: Question, storage: SqliteStorage, model: NaiveStorage)
     assert newest.ended & {event.position for event in newest.events} == model.ended(newest.events)
 
 
+def check_count(path: Path, storage: SqliteStorage) -> None:
+    """What is beyond history has been counted right: only too much of it is walked over."""
+    with closing(sqlite3.connect(path)) as file:
+        [[beyond]] = file.execute("SELECT count(*) FROM events WHERE offset <= ?", (storage._writer.trimmed,))
+    assert storage._writer._beyond == beyond
+
+
 async def play(
     path: Path, limits: StorageSettings, script: Sequence[Step], questions: Sequence[Question]
 ) -> None:
@@ -173,6 +182,7 @@ async def play(
                 if isinstance(step, float):
                     clock.moment = model.moment = clock.moment + step
                 await take(step, storage, model)
+            check_count(path, storage)
             if not rest:
                 for question in (*ALWAYS, *questions):
                     await check(question, storage, model)

@@ -75,6 +75,8 @@ class Writer:
         """Whether to wait for others who hold the file. After a failure those who wait here come first."""
         self.head = self.trimmed = 0
         """Offsets: of the newest event; up to which history has been let go of."""
+        self._beyond = 0
+        """How many events beyond history there are, each the newest of its key."""
         self._live: Counter[str] = Counter()
         self._repeats = Repeats(settings)
 
@@ -98,6 +100,9 @@ class Writer:
         ).fetchone()
         self.trimmed, self.head = tail, read_head(connection)
         self._database.lock.note(self._at(self.head))
+        [self._beyond] = connection.execute(
+            "SELECT count(*) FROM events WHERE offset <= ?", (tail,)
+        ).fetchone()
         self._live = Counter({topic: self._count_live(topic) for topic in self._settings.state_keys})
         kept = connection.execute(
             "SELECT author, idempotency_key, offset, timestamp, seen_at FROM repeats"
@@ -147,9 +152,10 @@ class Writer:
             receipts: list[Sequence[Receipt]] = [
                 [self._judge(draft, change) for draft in batch] for batch in batches
             ]
-            self._insert(change)
-            trimmed = self._trim(bounds, 2 * len(change.events))
+            replaced = self._insert(change)
+            trimmed, left = self._trim(bounds, 2 * len(change.events))
         self.head, self.trimmed = change.offset, trimmed
+        self._beyond += left - replaced
         self._database.lock.note(self._at(self.head))
         self._live += change.live
         for author, receipt in change.repeats.items():
@@ -253,7 +259,9 @@ class Writer:
             place: (offset, bool(ended)) for place, (offset, ended) in zip(places, revisions, strict=True)
         }
 
-    def _insert(self, change: _Change) -> None:
+    def _insert(self, change: _Change) -> int:
+        """Write `change`; how many events beyond history are not the newest of their key any more, and go."""
+        replaced = 0
         rows = [
             (event.position.offset, event.topic, event.key, event.timestamp, change.moment, event.body)
             for event in change.events
@@ -270,12 +278,12 @@ class Writer:
         for some, values in _in_rows(repeats):
             self._connection.execute(f"INSERT OR REPLACE INTO repeats VALUES {some}", values)
         if rows and self.trimmed:
-            self._connection.execute(
+            replaced = self._connection.execute(
                 "DELETE FROM events WHERE offset IN (SELECT older.offset FROM events AS newer"
                 " JOIN events AS older ON older.topic = newer.topic AND older.key IS newer.key"
                 " AND older.offset <= ? WHERE newer.offset > ?)",
                 (self.trimmed, self.head),
-            )
+            ).rowcount
         for ended, values in _in_rows(change.ends):
             self._connection.execute(
                 f"WITH ended(topic, key, offset) AS (VALUES {ended}) UPDATE events SET gone_at = ?"
@@ -283,46 +291,51 @@ class Writer:
                 " WHERE topic = ended.topic AND key IS ended.key AND offset <= ended.offset) FROM ended)",
                 (*values, change.moment + self._settings.ended_s),
             )
+        return replaced
 
     # ── letting go ───────────────────────────────────────────────────────────────────────────────────
 
-    def _trim(self, bounds: Bounds, most: int) -> int:
-        """Let go of at most about `most` events before the tail, in a transaction; up to where it is done."""
+    def _trim(self, bounds: Bounds, most: int) -> tuple[int, int]:
+        """Let go of at most about `most` events before the tail, in a transaction.
+
+        Up to where that is done, and how many are left there since they are the newest of their keys.
+        """
         tail = min(bounds.tail, self.trimmed + max(most, ROWS[0]))
         if tail <= self.trimmed:
-            return self.trimmed
+            return self.trimmed, 0
         assert self._connection is not None
-        self._connection.execute(
+        gone = self._connection.execute(
             "DELETE FROM events WHERE offset > ? AND offset <= ? AND (gone_at <= ? OR EXISTS (SELECT 1"
             " FROM events AS newer WHERE newer.topic = events.topic AND newer.key IS events.key"
             " AND newer.offset > events.offset))",
             (self.trimmed, tail, bounds.moment),
-        )
+        ).rowcount
         self._connection.execute("INSERT OR REPLACE INTO hub VALUES ('tail', ?)", (tail,))
-        return tail
+        return tail, tail - self.trimmed - gone
 
     def tidy(self, bounds: Bounds) -> bool:
         """Let go of some of what is too old or too much; whether there may be more of it."""
         with self._transaction() as connection:
-            trimmed = self._trim(bounds, STEP_EVENTS)
+            trimmed, left = self._trim(bounds, STEP_EVENTS)
             gone = connection.execute(
                 "DELETE FROM events WHERE offset IN (SELECT offset FROM events"
                 " WHERE gone_at <= ? AND offset <= ? LIMIT ?)",
                 (bounds.moment, trimmed, STEP_EVENTS),
             ).rowcount
-            gone = max(gone, self._thin_out(connection, trimmed))
+            beyond = self._beyond + left - gone
+            surplus = self._thin_out(connection, trimmed) if beyond > self._settings.max_events else 0
             forgotten = connection.execute(
                 "DELETE FROM repeats WHERE (author, idempotency_key) IN (SELECT author, idempotency_key"
                 " FROM repeats WHERE seen_at < ? LIMIT ?)",
                 (bounds.moment - self._settings.idempotency_window_s, STEP_EVENTS),
             ).rowcount
-        self.trimmed = trimmed
-        return trimmed < bounds.tail or max(gone, forgotten) >= STEP_EVENTS
+        self.trimmed, self._beyond = trimmed, beyond - surplus
+        return trimmed < bounds.tail or max(gone, surplus, forgotten) >= STEP_EVENTS
 
     def _thin_out(self, connection: sqlite3.Connection, trimmed: int) -> int:
         """Let go of the oldest newest events beyond history when there are more than history may have.
 
-        Of state topics only ended keys count: no other may be lost.
+        Of state topics only ended keys count: no other may be lost. It walks over all that stays.
         """
         return connection.execute(
             "DELETE FROM events WHERE offset IN (SELECT offset FROM events WHERE offset <= ?"
