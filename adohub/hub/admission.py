@@ -15,6 +15,7 @@ from adohub.model import OnSlow, Principal, Replay
 from adohub.plugin.contracts import Channel
 from adohub.structuring import StructureError, Structurer, wire
 from adohub.topics import Selection
+from adohub.wire.dialect import Dialect
 from adohub.wire.encode import View, json_bytes
 from adohub.wire.messages import ABSENT, Request
 
@@ -58,9 +59,10 @@ class Entrance:
             return wire.compile(self.channel.input)
         return _by_field.compile(derived_input(self.channel))
 
-    def admit(self, request: Request, principal: Principal, policy: Policy) -> Admission:
+    def admit(self, request: Request, principal: Principal, policy: Policy, dialect: Dialect) -> Admission:
         """What `request` subscribes to. Raises PeerError: BAD_REQUEST naming each field, FORBIDDEN."""
-        shared, own = self._structured({} if request.input in (ABSENT, None) else request.input)
+        given = dialect.read(request.input)
+        shared, own = self._structured({} if given in (ABSENT, None) else given)
         selection = self._select(own)
         channel = self.channel
         interest = Interest(
@@ -69,6 +71,7 @@ class Entrance:
             channel.completes_on,
             request.tag,
             None if channel.synced is None else json_bytes(channel.synced),
+            dialect,
         )
         last_event_id = request.last_event_id if request.last_event_id is not None else shared.last_event_id
         return Admission(interest, shared.replay or channel.replay, last_event_id, channel.on_slow, channel)

@@ -1,7 +1,7 @@
 """One frame for everybody whose bytes are equal. FENCED FAST PATH; `hub/twin` is its slow twin.
 
 Measured reason: framing and sending once per socket delivers 21,000 messages a second to 1,000 subscribers
-where one shared frame delivers over a million. So work is done once per event (`data_body`), once per
+where one shared frame delivers over a million. So work is done once per event (a body), once per
 cohort (header and prefix), and per socket only `push` of bytes that are already there.
 
 Invariants, for the laws of `hub/cursor` and `hub/pump`:
@@ -22,8 +22,8 @@ from attrs import evolve, field, frozen
 
 from adohub.model import Event, Position
 from adohub.topics import Selection
-from adohub.wire.encode import View, data_body, data_prefix, encode
-from adohub.wire.frame import text_frame, text_header
+from adohub.wire.dialect import JSON_FRAMES, Dialect
+from adohub.wire.encode import View
 from adohub.wire.messages import Stopped, Tag
 
 MAX_REMEMBERED_TOPICS = 256
@@ -38,10 +38,11 @@ SEND_BYTES = 16 * 1024
 
 @frozen
 class Interest:
-    """All that makes two subscriptions' bytes equal: what is chosen, how it is shown, under which tag.
+    """All that makes two subscriptions' bytes equal.
 
-    `completes_on`: an event of this topic and of the selection's key ends the subscription. `synced`: it
-    begins with a snapshot of what is newest, and then this payload, as JSON.
+    What is chosen, how it is shown, under which tag, in which dialect. `completes_on`: an event of this topic
+    and of the selection's key ends the subscription. `synced`: it begins with a snapshot of what is newest,
+    and then this payload, as JSON.
     """
 
     selection: Selection
@@ -49,6 +50,7 @@ class Interest:
     completes_on: str | None
     tag: Tag
     synced: bytes | None = None
+    dialect: Dialect = JSON_FRAMES
     reading: Selection = field(init=False, eq=False)
     """What must be read to serve it: the chosen events and the completing ones."""
 
@@ -102,8 +104,8 @@ Push = Callable[[bytes], bool]
 Slice = tuple[int, int]
 """What handing it out has cost, in bytes, and how many messages it gave to members."""
 
-Bodies = dict[View, bytes]
-"""One event's `data_body` by view, filled on first use and shared by all cohorts."""
+Bodies = dict[tuple[Dialect, View], bytes]
+"""One event's bodies, filled on first use and shared by all cohorts."""
 
 
 class _Staged(NamedTuple):
@@ -119,13 +121,14 @@ class Cohort:
 
     __slots__ = (
         "_completed",
+        "_dialect",
+        "_form",
         "_frames",
         "_is_plain",
         "_last",
         "_messages",
         "_prefix",
         "_shown_topics",
-        "_view",
         "interest",
         "members",
     )
@@ -133,8 +136,9 @@ class Cohort:
     def __init__(self, interest: Interest) -> None:
         self.interest = interest
         self.members: dict[Member, Push] = {}
-        self._prefix = data_prefix(interest.tag)
-        self._view = interest.view
+        self._dialect = interest.dialect
+        self._form = interest.dialect, interest.view
+        self._prefix = interest.dialect.prefix(interest.tag)
         self._is_plain = interest.selection.is_plain
         self._frames: list[bytes] = []
         self._messages = 0
@@ -151,14 +155,14 @@ class Cohort:
             return bool(self._frames)
         self._last = event.position
         if self._shows(event):
-            body = bodies.get(self._view)
+            body = bodies.get(self._form)
             if body is None:
-                body = bodies[self._view] = data_body(event, self._view)
-            self._frames += (text_header(len(self._prefix) + len(body)), self._prefix, body)
+                body = bodies[self._form] = self._dialect.body(event, self.interest.view)
+            self._frames += (self._dialect.header(len(self._prefix) + len(body)), self._prefix, body)
             self._messages += 1
         interest = self.interest
         if event.topic == interest.completes_on and interest.completed_by(event):
-            self._frames.append(text_frame(encode(Stopped(interest.tag))))
+            self._frames.append(self._dialect.message(Stopped(interest.tag)))
             self._messages += 1
             self._completed = True
         return bool(self._frames)

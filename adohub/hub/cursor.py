@@ -29,8 +29,7 @@ from adohub.hub.replays import (
 from adohub.hub.routes import Routes
 from adohub.model import Event, OnSlow, Position, Replay
 from adohub.plugin.storage import Page
-from adohub.wire.encode import View, encode
-from adohub.wire.frame import text_frame
+from adohub.wire.encode import View
 from adohub.wire.messages import Stopped
 
 CLOSE_TRY_AGAIN = 1013
@@ -267,7 +266,7 @@ class Cursor:
         """Push all of `events`, none of which lies after the position, however long it takes."""
         for some in pieces(events):
             async with self._replays.turn:
-                frames = b"".join(data_frames(some, self._interest.tag, view))
+                frames = b"".join(data_frames(some, self._interest, view))
             while not self._is_over() and not self._subscriber.push(frames):
                 await self._subscriber.room()
             self._journal.metrics.messages_out += len(some)
@@ -313,4 +312,4 @@ class Cursor:
         return self._state is _State.OVER
 
     def _stopped(self) -> bytes:
-        return text_frame(encode(Stopped(self._interest.tag)))
+        return self._interest.dialect.message(Stopped(self._interest.tag))

@@ -27,9 +27,8 @@ from adohub.hub.cohort import Interest
 from adohub.hub.journal import Journal
 from adohub.model import Event, Position
 from adohub.plugin.storage import Page
-from adohub.wire.encode import View, data_body, data_prefix, encode
-from adohub.wire.frame import text_frame
-from adohub.wire.messages import Stopped, Tag
+from adohub.wire.encode import View
+from adohub.wire.messages import Stopped
 
 PAGE_EVENTS = 512
 """How many events one read of a replay asks for."""
@@ -107,22 +106,24 @@ def framed(interest: Interest, after: Position, page: Page, *, is_whole: bool = 
         events, reached = events[: end + 1], events[end].position
     shown = events if interest.shows_all else interest.selection.choose(events)
     positions = [event.position for event in shown]
-    frames = data_frames(shown, interest.tag, interest.view)
+    frames = data_frames(shown, interest, interest.view)
     messages = len(frames)
     if end is not None:
         messages += 1
         if not positions or positions[-1] != reached:
             positions.append(reached)
             frames.append(b"")
-        frames[-1] += text_frame(encode(Stopped(interest.tag)))
+        frames[-1] += interest.dialect.message(Stopped(interest.tag))
     ends = list(accumulate(map(len, frames)))
     return FramedPage(after, reached, b"".join(frames), positions, ends, messages, end is not None, is_whole)
 
 
-def data_frames(events: Iterable[Event], tag: Tag, view: View) -> list[bytes]:
-    """The data messages of `events`, each a frame."""
-    prefix = data_prefix(tag)
-    return [text_frame(prefix + data_body(event, view)) for event in events]
+def data_frames(events: Iterable[Event], interest: Interest, view: View) -> list[bytes]:
+    """The data messages of `events` for `interest`, but in this `view`."""
+    dialect = interest.dialect
+    prefix = dialect.prefix(interest.tag)
+    bodies = (dialect.body(event, view) for event in events)
+    return [dialect.header(len(prefix) + len(body)) + prefix + body for body in bodies]
 
 
 def pieces(events: Sequence[Event]) -> Iterator[Sequence[Event]]:

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from adohub.hub.cohort import SEND_BYTES, Bodies, Cohort, Interest, Member, Slice
+from adohub.hub.replays import data_frames
 from adohub.model import PARTIAL, Event, Position
+from adohub.wire.dialect import JSON_FRAMES
 from adohub.wire.encode import View, json_bytes
 from adohub.wire.frame import text_frame
-from adohub.wire.messages import Tag
+from adohub.wire.messages import Stopped, Tag
 
 
 class SlowCohort(Cohort):
@@ -67,11 +69,14 @@ class SlowCohort(Cohort):
             yield SEND_BYTES * len(events), messages
 
     def _frames_of(self, event: Event) -> Iterator[bytes]:
-        interest = self.interest
+        interest, dialect = self.interest, self.interest.dialect
         if self._shows(event):
-            yield text_frame(data_message(event, interest.view, interest.tag))
+            if dialect is JSON_FRAMES:
+                yield text_frame(data_message(event, interest.view, interest.tag))
+            else:
+                yield from data_frames([event], interest, interest.view)
         if interest.completed_by(event):
-            yield text_frame(json_bytes(_reply(interest.tag) | {"result": {"type": "stopped"}}))
+            yield dialect.message(Stopped(interest.tag))
 
 
 def data_message(event: Event, view: View, tag: Tag) -> bytes:

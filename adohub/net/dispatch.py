@@ -21,16 +21,17 @@ from adohub.model import Principal
 from adohub.plugin.contracts import Call, Hub, Pending, Procedure
 from adohub.plugin.registry import Registry
 from adohub.structuring import StructureError, wire
-from adohub.wire.encode import answer, encode, json_bytes
-from adohub.wire.messages import ABSENT, Failure, Request, Tag
+from adohub.wire.dialect import Dialect
+from adohub.wire.encode import encode
+from adohub.wire.messages import ABSENT, Data, Failure, Request, Tag
 
 CLOSE_TRY_AGAIN = 1013
 
 Caller = Call
 """Who calls, as a procedure is told; made once for each connection."""
 
-Reply = Callable[[bytes], None]
-"""Takes an answer, as the content of a text frame."""
+Reply = Callable[["Data | Failure"], None]
+"""Takes an answer."""
 
 _log = structlog.get_logger("adohub.dispatch")
 
@@ -56,42 +57,43 @@ class Dispatch:
         """Who `call` is told is calling."""
         return Caller(principal, self._hub)
 
-    def call(self, request: Request, caller: Caller, reply: Reply) -> Awaitable[None] | None:
-        """Run a query or mutation; `reply` gets the answer, as the content of a text frame, at once or later.
+    def call(
+        self, request: Request, caller: Caller, dialect: Dialect, reply: Reply
+    ) -> Awaitable[None] | None:
+        """Run a query or mutation; `reply` gets the answer, its body in `dialect`, at once or later.
 
         Whatever the procedure does before its first await has been done when this returns, so that calls
         made in order begin in order. If something is returned, it is to be awaited in a task.
         """
         try:
             procedure, structure = self._procedure(request)
-            given = request.input
+            given = dialect.read(request.input)
             result = procedure.run(structure({} if given is ABSENT or given is None else given), caller)
         except Exception as error:  # noqa: BLE001 - whatever a procedure raises has one answer
             reply(self._failure(request, error))
             return None
         if isinstance(result, Pending):
-            result.when_done(lambda: reply(self._answer(request, result.result)))
+            result.when_done(lambda: reply(self._answer(request, dialect, result.result)))
             return None
         if result.__class__ is not dict and isawaitable(result):
-            return self._finish(request, result, reply)
-        reply(self._answer(request, lambda: result))
+            return self._finish(request, dialect, result, reply)
+        reply(self._answer(request, dialect, lambda: result))
         return None
 
-    async def _finish(self, request: Request, result: Awaitable[Any], reply: Reply) -> None:
+    async def _finish(self, request: Request, dialect: Dialect, result: Awaitable[Any], reply: Reply) -> None:
         try:
             value = await result
         except Exception as error:  # noqa: BLE001 - as above
             reply(self._failure(request, error))
         else:
-            reply(self._answer(request, lambda: value))
+            reply(self._answer(request, dialect, lambda: value))
 
-    def _answer(self, request: Request, result: Callable[[], Any]) -> bytes:
+    def _answer(self, request: Request, dialect: Dialect, result: Callable[[], Any]) -> Data | Failure:
         try:
-            value = result()
-            body = None if value is None else json_bytes(wire_form(value))
+            body = dialect.value(wire_form(result()))
         except Exception as error:  # noqa: BLE001 - as above
             return self._failure(request, error)
-        return answer(request.tag, body)
+        return Data(request.tag, body)
 
     def _procedure(self, request: Request) -> tuple[Procedure, Callable[[Any], Any]]:
         found = self._procedures.get(request.path)
@@ -99,19 +101,21 @@ class Dispatch:
             raise not_found(request)
         return found
 
-    def _failure(self, request: Request, error: Exception) -> bytes:
+    def _failure(self, request: Request, error: Exception) -> Failure:
         self.metrics.errors += 1
         refusal = self.refusal(error, request.path)
-        return encode(Failure(request.tag, refusal.code, refusal.message, request.path, refusal.data))
+        return Failure(request.tag, refusal.code, refusal.message, request.path, refusal.data)
 
     # ── subscriptions ────────────────────────────────────────────────────────────────────────────────
 
-    def admit(self, request: Request, principal: Principal) -> tuple[Admission, Resumption | None]:
+    def admit(
+        self, request: Request, principal: Principal, dialect: Dialect
+    ) -> tuple[Admission, Resumption | None]:
         """What a subscription request asks for, and where it goes on if it resumes. Raises PeerError."""
         entrance = self._entrances.get(request.path)
         if entrance is None:
             raise not_found(request)
-        admission = entrance.admit(request, principal, self._policy)
+        admission = entrance.admit(request, principal, self._policy, dialect)
         if admission.last_event_id is None:
             return admission, None
         resumption = self._journal.locate(admission.last_event_id)

@@ -25,6 +25,7 @@ from adohub.net.session import CLOSE_RESTART, Identify, Session, SessionLimits
 from adohub.net.turn import Turn
 from adohub.wire.codes import CODES
 from adohub.wire.conversation import Conversation
+from adohub.wire.dialect import JSON_FRAMES
 
 WEBSOCKET_PATHS = ("/", "/trpc", "/trpc/")
 
@@ -178,7 +179,7 @@ class Gate:
             expects_params=not isinstance(known, Principal),
             max_subscriptions=self._config.max_subscriptions_per_connection,
         )
-        session = Session(outbox, nursery, conversation, self._dispatch, self._limits, known)
+        session = Session(outbox, nursery, conversation, self._dispatch, JSON_FRAMES, self._limits, known)
         self._sessions[session] = None
         self._keepalive.watch(session)
         if self.draining:  # it was let in before the drain, and has only now come through

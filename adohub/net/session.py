@@ -23,9 +23,9 @@ from adohub.net.host import Host, PeerGone
 from adohub.net.outbox import Outbox
 from adohub.net.tasks import Tasks
 from adohub.wire.conversation import Answer, Authenticate, Cancel, Conversation
-from adohub.wire.encode import encode
-from adohub.wire.frame import NO_STATUS, text_frame
-from adohub.wire.messages import Failure, Outgoing, Request, Stopped, Tag
+from adohub.wire.dialect import Dialect
+from adohub.wire.frame import NO_STATUS
+from adohub.wire.messages import Data, Failure, Outgoing, Request, Stopped, Tag
 
 CALLS_IN_FLIGHT = 256
 """How many queries and mutations of one connection may be running; then it is read no further."""
@@ -64,6 +64,7 @@ class Session:
         "_caller",
         "_calls",
         "_cursors",
+        "_dialect",
         "_dispatch",
         "_goodbye",
         "_identify",
@@ -81,6 +82,7 @@ class Session:
         nursery: trio.Nursery,
         conversation: Conversation,
         dispatch: Dispatch,
+        dialect: Dialect,
         limits: SessionLimits,
         known: Principal | Identify,
     ) -> None:
@@ -89,6 +91,7 @@ class Session:
         self._tasks = Tasks(nursery, self._fault)
         self._scope = trio.CancelScope()
         self._dispatch = dispatch
+        self._dialect = dialect
         self._limits = limits
         self._caller: Caller | None = None
         self._identify: Identify | None = None
@@ -229,13 +232,13 @@ class Session:
     def _call(self, request: Request) -> None:
         caller = self._known()
         self._calls += 1
-        unfinished = self._dispatch.call(request, caller, self._reply)
+        unfinished = self._dispatch.call(request, caller, self._dialect, self._reply)
         if unfinished is not None:
             self._tasks.start(lambda: unfinished)
 
-    def _reply(self, answer: bytes) -> None:
+    def _reply(self, answer: Data | Failure) -> None:
         self._dispatch.metrics.messages_out += 1
-        self.outbox.send(text_frame(answer))
+        self.outbox.send(self._dialect.message(answer))
         self._calls -= 1
         if self._call_answered is not None:
             self._call_answered.set()
@@ -246,7 +249,7 @@ class Session:
     def _open(self, request: Request) -> None:
         tag = request.tag
         try:
-            admission, resumption = self._dispatch.admit(request, self._known().principal)
+            admission, resumption = self._dispatch.admit(request, self._known().principal, self._dialect)
         except Exception as error:  # noqa: BLE001 - a channel's select is a stranger's code
             self._fail(tag, self._dispatch.refusal(error, request.path), request.path)
             return
@@ -302,7 +305,7 @@ class Session:
         if isinstance(message, Failure):
             self._dispatch.metrics.errors += 1
         self._dispatch.metrics.messages_out += 1
-        self.outbox.send(text_frame(encode(message)))
+        self.outbox.send(self._dialect.message(message))
 
 
 class _Subscription:

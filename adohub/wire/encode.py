@@ -63,12 +63,7 @@ def _(message: Stopped) -> bytes:
 
 @encode.register
 def _(message: Failure) -> bytes:
-    numbers = CODES[message.code]
-    data: dict[str, Any] = {"code": message.code, "httpStatus": numbers.http_status}
-    if message.path is not None:
-        data["path"] = message.path
-    shape = {"message": message.message, "code": numbers.number, "data": dict(message.data) | data}
-    return _opening(message.tag) + b'"error":' + json_bytes(shape) + b"}"
+    return failure(message.tag, json_bytes(error_shape(message)))
 
 
 @encode.register
@@ -86,6 +81,20 @@ def _(message: Pong) -> bytes:
     return b"PONG"
 
 
+def error_shape(message: Failure) -> dict[str, Any]:
+    """tRPC's `{message, code, data: {code, httpStatus, path}}`."""
+    numbers = CODES[message.code]
+    data: dict[str, Any] = {"code": message.code, "httpStatus": numbers.http_status}
+    if message.path is not None:
+        data["path"] = message.path
+    return {"message": message.message, "code": numbers.number, "data": dict(message.data) | data}
+
+
+def failure(tag: Tag, shape: bytes) -> bytes:
+    """The content of the text frame that says this error shape, which is JSON."""
+    return _opening(tag) + b'"error":' + shape + b"}"
+
+
 def answer(tag: Tag, body: bytes | None) -> bytes:
     """The content of the text frame that answers a query or mutation, as `Data` says it."""
     if body is None:
@@ -96,30 +105,32 @@ def answer(tag: Tag, body: bytes | None) -> bytes:
 
 
 def data_prefix(tag: Tag) -> bytes:
-    """Everything before the payload in a data message for `tag`."""
+    """Everything before the payload in a data message for `tag`; `data_end` goes after it."""
     return _opening(tag) + b'"result":{"type":"data","data":'
 
 
-def data_body(event: Event, view: View) -> bytes:
-    """Everything from the payload on in a data message for `event`; `data_prefix` goes before it."""
-    text = str(event.position)
-    event_id = json_bytes(text + PARTIAL if view.partial else text)
-    shown = _whole(event, text) if view.whole else event.body
+def data_end(shown: bytes, event_id: bytes) -> bytes:
+    """Everything from the payload on in a data message: what is shown, and the event's id, both as JSON."""
+    return b'%b,"id":%b}}' % (shown, event_id)
+
+
+def shown_id(event: Event, view: View) -> str:
+    """The id that `event` is given with."""
+    return event.id + PARTIAL if view.partial else event.id
+
+
+def shown_event(event: Event, view: View) -> bytes:
+    """What `view` shows of `event`, as JSON, before it is `tracked`."""
+    shown = whole_event(event) if view.whole else event.body
     if view.revised:
         shown = b'%b%b"revision":%d}' % (shown[:-1], b"," if len(shown) > 2 else b"", event.position.offset)
-    if view.tracked:
-        shown = b'{"id":' + event_id + b',"data":' + shown + b"}"
-    return shown + b',"id":' + event_id + b"}}"
+    return shown
 
 
 def whole_event(event: Event) -> bytes:
     """`{id, topic, key, payload, timestamp}` as JSON."""
-    return _whole(event, event.id)
-
-
-def _whole(event: Event, event_id: str) -> bytes:
     return b'{"id":%b,"topic":%b,"key":%b,"payload":%b,"timestamp":%b}' % (
-        json_bytes(event_id),
+        json_bytes(event.id),
         json_bytes(event.topic),
         json_bytes(event.key),
         event.body,

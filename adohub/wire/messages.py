@@ -90,9 +90,8 @@ class Started:
     recovered: bool | None = None
 
 
-@frozen
-class Data:
-    """The answer to a query or mutation; `body` is JSON, None when the procedure returned nothing."""
+class Data(NamedTuple):
+    """The answer to a query or mutation; `body` is encoded already, None stands for `undefined`."""
 
     tag: Tag
     body: bytes | None

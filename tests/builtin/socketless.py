@@ -25,7 +25,8 @@ from adohub.hub.routes import Routes
 from adohub.hub.service import HubService
 from adohub.net.dispatch import Dispatch
 from adohub.plugin.loader import load
-from adohub.wire.messages import ABSENT, ProcedureKind, Request, Tag
+from adohub.wire.dialect import JSON_FRAMES
+from adohub.wire.messages import ABSENT, Data, Failure, ProcedureKind, Request, Tag
 from tests.hub.making import messages
 
 OWNER = Principal("owner", roles=[ALL_RIGHTS])
@@ -44,22 +45,22 @@ class Running:
         """The answer's data; raises what the peer would be told as `Refused`."""
         self.requests += 1
         answered = trio.Event()
-        answers: list[bytes] = []
+        answers: list[Data | Failure] = []
 
-        def take(answer: bytes) -> None:
+        def take(answer: Data | Failure) -> None:
             answers.append(answer)
             answered.set()
 
         request = Request(Tag(self.requests), kind, path, input)
-        unfinished = self.dispatch.call(request, self.dispatch.caller(OWNER), take)
+        unfinished = self.dispatch.call(request, self.dispatch.caller(OWNER), JSON_FRAMES, take)
         if unfinished is not None:
             await unfinished
         await answered.wait()
         [answer] = answers
-        reply = orjson.loads(answer)
-        if "error" in reply:
-            raise Refused(reply["error"]["data"]["code"], reply["error"]["message"])
-        return reply["result"].get("data")
+        if isinstance(answer, Failure):
+            raise Refused(answer.code, answer.message)
+        assert answer.body is not None
+        return orjson.loads(answer.body)
 
     async def query(self, path: str, input: object = ABSENT) -> Any:
         return await self.call(path, input, "query")
@@ -74,7 +75,7 @@ class Running:
         """A subscription, after all that it gets at once."""
         self.requests += 1
         request = Request(Tag(self.requests), "subscription", path, input, last)
-        admission, resumption = self.dispatch.admit(request, OWNER)
+        admission, resumption = self.dispatch.admit(request, OWNER, JSON_FRAMES)
         listener = Listener(self.nursery)
         listener.cursor = self.dispatch.open(admission, resumption, listener)
         await trio.testing.wait_all_tasks_blocked()

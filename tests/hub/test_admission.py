@@ -15,6 +15,7 @@ from adohub.model import Principal
 from adohub.plugin.contracts import Channel, Topic
 from adohub.plugin.registry import Contribution, Registry
 from adohub.topics import Selection
+from adohub.wire.dialect import JSON_FRAMES
 from adohub.wire.encode import View
 from adohub.wire.messages import ABSENT, Request, Tag
 
@@ -68,7 +69,7 @@ def admitted(
     tracked: bool = False,
     principal: Principal = ANYBODY,
 ) -> Admission:
-    return Entrance(channel, tracked).admit(request(input, last_event_id), principal, POLICY)
+    return Entrance(channel, tracked).admit(request(input, last_event_id), principal, POLICY, JSON_FRAMES)
 
 
 def refusal(channel: Channel, input: object, principal: Principal = ANYBODY) -> str:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
-import pytest
 import trio.testing
-from attrs import define, field
+from attrs import define, evolve, field
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from adohub.hub import cohort
 from adohub.hub.cohort import MAX_REMEMBERED_TOPICS, Cohort, Interest
 from adohub.hub.routes import MAX_CACHED_TOPICS, Routes
 from adohub.hub.twin import SlowCohort
 from adohub.model import Event, Position
 from adohub.topics import Selection
-from adohub.wire.encode import View, data_body
+from adohub.wire.dialect import PLAIN, Dialect, TextFrames
+from adohub.wire.encode import View
 from adohub.wire.messages import Tag
 from tests.hub.making import Recorder, at, at_once, data, event, interest, stopped
 
@@ -184,23 +184,25 @@ def test_a_pattern_given_twice_is_one_pattern() -> None:
     assert not routes._by_pattern
 
 
-def test_a_body_is_made_once_per_event_and_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[tuple[str, View]] = []
+def test_a_body_is_made_once_per_event_and_form() -> None:
+    made: list[tuple[str, Dialect, View]] = []
 
-    def counting(event: Event, view: View) -> bytes:
-        made.append((event.id, view))
-        return data_body(event, view)
+    class Counting(TextFrames):
+        def body(self, event: Event, view: View) -> bytes:
+            made.append((event.id, self, view))
+            return super().body(event, view)
 
-    monkeypatch.setattr(cohort, "data_body", counting)
+    dialects = [Counting(PLAIN), Counting(PLAIN)]
     routes = Routes()
     views = [View(), View(whole=True), View(tracked=True)]
     for id_ in range(5):
-        for view in views:
+        for dialect, view in product(dialects, views):
             for pattern in ("a.x", "a.*", "**"):
-                joined(routes, interest(pattern, id_=id_, view=view))
+                joined(routes, evolve(interest(pattern, id_=id_, view=view), dialect=dialect))
     events = [event(1, "a.x"), event(2, "a.x")]
     at_once(routes.deliver(events, at(0)))
-    assert sorted(made, key=repr) == sorted(((one.id, view) for one in events for view in views), key=repr)
+    assert len(made) == len(events) * len(dialects) * len(views)
+    assert set(made) == set(product((one.id for one in events), dialects, views))
 
 
 def test_a_cohort_is_flushed_once_per_batch_with_the_same_bytes_for_all() -> None:

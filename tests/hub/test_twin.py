@@ -10,7 +10,8 @@ from adohub.hub.cohort import Cohort, Interest
 from adohub.hub.twin import SlowCohort, data_message
 from adohub.model import Event
 from adohub.topics import Selection
-from adohub.wire.encode import View, data_body, data_prefix
+from adohub.wire.dialect import JSON_FRAMES
+from adohub.wire.encode import View, data_prefix
 from adohub.wire.frame import text_frame
 from adohub.wire.messages import RequestId, Tag
 from tests.hub.making import Recorder, at, at_once, event, interest
@@ -94,7 +95,7 @@ def test_both_give_the_same_bytes_where_frame_headers_change(id_: RequestId, len
 def test_the_halves_of_a_message_are_the_whole(view: View, tag: Tag, text: str) -> None:
     """What a cursor replays is made of the same halves."""
     one = event(1, "a.x", "k", text=text)
-    assert data_prefix(tag) + data_body(one, view) == data_message(one, view, tag)
+    assert data_prefix(tag) + JSON_FRAMES.body(one, view) == data_message(one, view, tag)
 
 
 def test_a_member_without_room_falls_behind_at_the_first_event_it_was_not_given() -> None:

@@ -19,7 +19,8 @@ from typing import Any
 from adohub.errors import PeerError
 from adohub.model import Event, Position
 from adohub.wire.conversation import Answer, Authenticate, Cancel, Conversation, LedgerError, Step
-from adohub.wire.encode import View, data_body, data_prefix, encode, json_bytes
+from adohub.wire.dialect import JSON_FRAMES
+from adohub.wire.encode import View, data_prefix, encode, json_bytes
 from adohub.wire.messages import ABSENT, Data, Failure, Ping, Reconnect, Request, RequestId, Stopped, Tag
 from tests.transcripts.golden_files import Line
 
@@ -160,7 +161,7 @@ class _Stage:
         is_tracked = isinstance(value, dict) and value.keys() == {"id", "data"} and value["id"] == event_id
         body = json_bytes(value["data"] if is_tracked else value)
         event = Event(RecordedPosition(event_id, 0), "a.b", None, body, "")
-        return data_prefix(tag) + data_body(event, View(tracked=is_tracked))
+        return data_prefix(tag) + JSON_FRAMES.body(event, View(tracked=is_tracked))
 
     def _stop(self, frame: dict[str, Any]) -> Stopped:
         for tag in self._cancelled:

@@ -8,7 +8,8 @@ import pytest
 
 from adohub.model import Event
 from adohub.wire.conversation import Answer, Conversation
-from adohub.wire.encode import View, data_body, data_prefix, encode, json_bytes
+from adohub.wire.dialect import JSON_FRAMES
+from adohub.wire.encode import View, data_prefix, encode, json_bytes
 from adohub.wire.messages import ABSENT, Data, Failure, Ping, Pong, Reconnect, Started, Stopped, Tag
 from tests.transcripts.differences import DIFFERENCES, UNPLAYED, UNSAID, Difference, our_script
 from tests.transcripts.golden_files import GOLDEN, Connection, Transcript, recorded, script
@@ -91,7 +92,7 @@ def said_by_us(content: str | bytes) -> bytes | None:
             return encode(Stopped(tag))
         case {"result": {"type": "data", "id": event_id, "data": value}}:
             event = Event(RecordedPosition(str(event_id), 0), "a.b", None, json_bytes(value), "")
-            return data_prefix(tag) + data_body(event, View())
+            return data_prefix(tag) + JSON_FRAMES.body(event, View())
         case {"result": {"type": "data", **rest}}:
             value = rest.get("data", ABSENT)
             return encode(Data(tag, None if value is ABSENT else json_bytes(value)))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from adohub.errors import ErrorCode
 from adohub.model import Event, Position
 from adohub.wire.codes import CODES
-from adohub.wire.encode import View, data_body, data_prefix, encode, json_bytes, whole_event
+from adohub.wire.dialect import JSON_FRAMES
+from adohub.wire.encode import View, data_prefix, encode, json_bytes, whole_event
 from adohub.wire.messages import Data, Failure, Outgoing, Ping, Pong, Reconnect, Started, Stopped, Tag
 from tests.wire import strategies as some
 
@@ -133,7 +134,7 @@ def slowly(tag: Tag, event: Event, view: View) -> dict[str, Any]:
 
 
 def quickly(tag: Tag, event: Event, view: View) -> bytes:
-    return data_prefix(tag) + data_body(event, view)
+    return data_prefix(tag) + JSON_FRAMES.body(event, view)
 
 
 @patiently
@@ -172,4 +173,4 @@ def test_every_data_message_names_its_event_beside_the_payload(event: Event, tag
 @given(some.events)
 def test_a_payload_is_passed_on_as_it_was_kept(event: Event) -> None:
     assert event.body in whole_event(event)
-    assert event.body in data_body(event, View(whole=True, tracked=True))
+    assert event.body in JSON_FRAMES.body(event, View(whole=True, tracked=True))

@@ -1,0 +1,126 @@
+"""How what is said becomes the bytes that one kind of connection is sent: one `Dialect` for each kind.
+
+A subscription's data is made in three parts, so that none is made more often than it differs: a body per
+event and view, a prefix per cohort, and a header, which only depends on how long both are.
+
+Values within are written by a `Transformer`, which is what tRPC calls how values become JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from adohub.model import Event
+from adohub.wire.encode import (
+    View,
+    answer,
+    data_end,
+    data_prefix,
+    encode,
+    error_shape,
+    failure,
+    json_bytes,
+    shown_event,
+    shown_id,
+)
+from adohub.wire.frame import text_frame, text_header
+from adohub.wire.messages import Data, Failure, Outgoing, Tag
+
+
+class Transformer(Protocol):
+    """How values become JSON and back."""
+
+    def read(self, value: Any) -> Any:
+        """An input as JSON-ready values, ABSENT for `undefined`. Raises PeerError."""
+        ...
+
+    def event(self, event: Event, view: View) -> bytes:
+        """What `view` shows of `event`, as `{id, data}` where it is tracked."""
+        ...
+
+    def value(self, value: Any) -> bytes:
+        """A procedure's result. Raises TypeError for what is no JSON."""
+        ...
+
+
+class Plain:
+    """`[server] transformer = "none"`: values are the JSON they look like."""
+
+    def read(self, value: Any) -> Any:
+        """See `Transformer`."""
+        return value
+
+    def event(self, event: Event, view: View) -> bytes:
+        """See `Transformer`."""
+        shown = shown_event(event, view)
+        if view.tracked:
+            shown = b'{"id":%b,"data":%b}' % (json_bytes(shown_id(event, view)), shown)
+        return shown
+
+    def value(self, value: Any) -> bytes:
+        """See `Transformer`."""
+        return json_bytes(value)
+
+
+class Dialect(Protocol):
+    """What the bytes of one kind of connection are. All of it is pure."""
+
+    def read(self, value: Any) -> Any:
+        """An input as JSON-ready values, ABSENT for `undefined`. Raises PeerError."""
+        ...
+
+    def value(self, value: Any) -> bytes:
+        """A procedure's result, for the body of `Data`. Raises TypeError for what cannot be written."""
+        ...
+
+    def message(self, message: Outgoing) -> bytes:
+        """All of `message`, ready for the socket."""
+        ...
+
+    def header(self, length: int) -> bytes:
+        """What goes before a prefix and a body of this length together."""
+        ...
+
+    def prefix(self, tag: Tag) -> bytes:
+        """What the data messages of a subscription have in common."""
+        ...
+
+    def body(self, event: Event, view: View) -> bytes:
+        """What the data message of an event is for all who see it in this view."""
+        ...
+
+
+@frozen(eq=False)
+class TextFrames:
+    """tRPC over WebSockets as all clients speak it: JSON in text frames."""
+
+    transformer: Transformer
+
+    header = staticmethod(text_header)
+    prefix = staticmethod(data_prefix)
+
+    def read(self, value: Any) -> Any:
+        """See `Dialect`."""
+        return self.transformer.read(value)
+
+    def value(self, value: Any) -> bytes:
+        """See `Dialect`."""
+        return self.transformer.value(value)
+
+    def message(self, message: Outgoing) -> bytes:
+        """See `Dialect`."""
+        if isinstance(message, Data):  # by far most of them
+            return text_frame(answer(message.tag, message.body))
+        if isinstance(message, Failure):
+            return text_frame(failure(message.tag, self.transformer.value(error_shape(message))))
+        return text_frame(encode(message))
+
+    def body(self, event: Event, view: View) -> bytes:
+        """See `Dialect`."""
+        return data_end(self.transformer.event(event, view), json_bytes(shown_id(event, view)))
+
+
+PLAIN = Plain()
+JSON_FRAMES = TextFrames(PLAIN)
