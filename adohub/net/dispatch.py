@@ -21,9 +21,9 @@ from adohub.model import Principal
 from adohub.plugin.contracts import Call, Hub, Pending, Procedure
 from adohub.plugin.registry import Registry
 from adohub.structuring import StructureError, wire
-from adohub.wire.dialect import Dialect
+from adohub.wire.dialect import Dialect, Values
 from adohub.wire.encode import encode
-from adohub.wire.messages import ABSENT, Data, Failure, Request, Tag
+from adohub.wire.messages import ABSENT, Data, Failure, ProcedureKind, Request, Tag
 
 CLOSE_TRY_AGAIN = 1013
 
@@ -51,51 +51,58 @@ class Dispatch:
         self._procedures = {path: (one, _input_reader(one)) for path, one in registry.procedures.items()}
         self._entrances = entrances(registry.subscriptions)
 
+    def kind_of(self, path: str) -> ProcedureKind | None:
+        """What kind of procedure is at `path`, if there is one."""
+        if path in self._entrances:
+            return "subscription"
+        found = self._procedures.get(path)
+        return None if found is None else found[0].kind
+
     # ── queries and mutations ────────────────────────────────────────────────────────────────────────
 
     def caller(self, principal: Principal) -> Caller:
         """Who `call` is told is calling."""
         return Caller(principal, self._hub)
 
-    def call(
-        self, request: Request, caller: Caller, dialect: Dialect, reply: Reply
-    ) -> Awaitable[None] | None:
-        """Run a query or mutation; `reply` gets the answer, its body in `dialect`, at once or later.
+    def call(self, request: Request, caller: Caller, values: Values, reply: Reply) -> Awaitable[None] | None:
+        """Run a query or mutation; `reply` gets the answer, its body as `values` writes it, at once or later.
 
         Whatever the procedure does before its first await has been done when this returns, so that calls
         made in order begin in order. If something is returned, it is to be awaited in a task.
         """
         try:
             procedure, structure = self._procedure(request)
-            given = dialect.read(request.input)
-            result = procedure.run(structure({} if given is ABSENT or given is None else given), caller)
+            given = None if structure is None else values.read(request.input)
+            if structure is not None:
+                given = structure({} if given is ABSENT or given is None else given)
+            result = procedure.run(given, caller)
         except Exception as error:  # noqa: BLE001 - whatever a procedure raises has one answer
             reply(self._failure(request, error))
             return None
         if isinstance(result, Pending):
-            result.when_done(lambda: reply(self._answer(request, dialect, result.result)))
+            result.when_done(lambda: reply(self._answer(request, values, result.result)))
             return None
         if result.__class__ is not dict and isawaitable(result):
-            return self._finish(request, dialect, result, reply)
-        reply(self._answer(request, dialect, lambda: result))
+            return self._finish(request, values, result, reply)
+        reply(self._answer(request, values, lambda: result))
         return None
 
-    async def _finish(self, request: Request, dialect: Dialect, result: Awaitable[Any], reply: Reply) -> None:
+    async def _finish(self, request: Request, values: Values, result: Awaitable[Any], reply: Reply) -> None:
         try:
             value = await result
         except Exception as error:  # noqa: BLE001 - as above
             reply(self._failure(request, error))
         else:
-            reply(self._answer(request, dialect, lambda: value))
+            reply(self._answer(request, values, lambda: value))
 
-    def _answer(self, request: Request, dialect: Dialect, result: Callable[[], Any]) -> Data | Failure:
+    def _answer(self, request: Request, values: Values, result: Callable[[], Any]) -> Data | Failure:
         try:
-            body = dialect.value(wire_form(result()))
+            body = values.value(wire_form(result()))
         except Exception as error:  # noqa: BLE001 - as above
             return self._failure(request, error)
         return Data(request.tag, body)
 
-    def _procedure(self, request: Request) -> tuple[Procedure, Callable[[Any], Any]]:
+    def _procedure(self, request: Request) -> tuple[Procedure, Callable[[Any], Any] | None]:
         found = self._procedures.get(request.path)
         if found is None or found[0].kind != request.kind:
             raise not_found(request)
@@ -183,5 +190,5 @@ def wire_form(result: Any) -> Any:
     return result if result.__class__ is dict or not attrs.has(type(result)) else wire.unstructure(result)
 
 
-def _input_reader(procedure: Procedure) -> Callable[[Any], Any]:
-    return (lambda _: None) if procedure.input is None else wire.compile(procedure.input)
+def _input_reader(procedure: Procedure) -> Callable[[Any], Any] | None:
+    return None if procedure.input is None else wire.compile(procedure.input)

@@ -29,19 +29,27 @@ from adohub.wire.frame import text_frame, text_header
 from adohub.wire.messages import Data, Failure, Outgoing, Tag
 
 
-class Transformer(Protocol):
-    """How values become JSON and back."""
+class Values(Protocol):
+    """How inputs are read and results written."""
 
     def read(self, value: Any) -> Any:
         """An input as JSON-ready values, ABSENT for `undefined`. Raises PeerError."""
         ...
 
+    def value(self, value: Any) -> bytes:
+        """A procedure's result, for the body of `Data`. Raises TypeError for what cannot be written."""
+        ...
+
+
+class Transformer(Values, Protocol):
+    """How values become JSON and back."""
+
     def event(self, event: Event, view: View) -> bytes:
         """What `view` shows of `event`, as `{id, data}` where it is tracked."""
         ...
 
-    def value(self, value: Any) -> bytes:
-        """A procedure's result. Raises TypeError for what is no JSON."""
+    def embed(self, before: bytes, value: bytes, after: bytes, path: str) -> bytes:
+        """What `value()` gave as the part at `path` of a larger value; `before` and `after` are its JSON."""
         ...
 
 
@@ -49,7 +57,7 @@ class Plain:
     """`[server] transformer = "none"`: values are the JSON they look like."""
 
     def read(self, value: Any) -> Any:
-        """See `Transformer`."""
+        """See `Values`."""
         return value
 
     def event(self, event: Event, view: View) -> bytes:
@@ -60,20 +68,17 @@ class Plain:
         return shown
 
     def value(self, value: Any) -> bytes:
-        """See `Transformer`."""
+        """See `Values`."""
         return json_bytes(value)
 
+    def embed(self, before: bytes, value: bytes, after: bytes, path: str) -> bytes:
+        """See `Transformer`."""
+        del path
+        return before + value + after
 
-class Dialect(Protocol):
+
+class Dialect(Values, Protocol):
     """What the bytes of one kind of connection are. All of it is pure."""
-
-    def read(self, value: Any) -> Any:
-        """An input as JSON-ready values, ABSENT for `undefined`. Raises PeerError."""
-        ...
-
-    def value(self, value: Any) -> bytes:
-        """A procedure's result, for the body of `Data`. Raises TypeError for what cannot be written."""
-        ...
 
     def message(self, message: Outgoing) -> bytes:
         """All of `message`, ready for the socket."""
@@ -102,11 +107,11 @@ class TextFrames:
     prefix = staticmethod(data_prefix)
 
     def read(self, value: Any) -> Any:
-        """See `Dialect`."""
+        """See `Values`."""
         return self.transformer.read(value)
 
     def value(self, value: Any) -> bytes:
-        """See `Dialect`."""
+        """See `Values`."""
         return self.transformer.value(value)
 
     def message(self, message: Outgoing) -> bytes:
