@@ -34,10 +34,10 @@ from adohub.hub.twin import SlowCohort
 from adohub.metrics import Metrics
 from adohub.net.dispatch import Dispatch
 from adohub.net.gate import Gate
-from adohub.net.http import Pages
 from adohub.net.keepalive import Keepalive
 from adohub.net.listener import Listener, Peer, accept, is_loopback, listen_tcp, listen_unix
 from adohub.net.turn import Turn
+from adohub.net.web import NoTrpc, Web
 from adohub.plugin.registry import Registry
 from adohub.plugin.storage import Storage, StorageEngine, StorageSettings
 from adohub.process import raise_descriptor_limit, settle_in
@@ -118,10 +118,11 @@ class Daemon:
             trusted=is_loopback(config.server.host),
         )
         keepalive = Keepalive(config.keepalive)
-        pages = Pages(registry.routes, service, dispatch.incident)
+        origins = tuple(config.server.allowed_origins)
+        web = Web(registry.routes, service, NoTrpc(), origins, dispatch.incident)
         turn = Turn()
         gate = Gate(
-            config.server, config.auth.reject_delay_ms, dispatch, authentication, pages, keepalive, turn
+            config.server, config.auth.reject_delay_ms, dispatch, authentication, web, keepalive, turn
         )
         metrics.connections = lambda: gate.websockets
         metrics.subscriptions = gate.subscriptions

@@ -1,4 +1,4 @@
-"""What becomes of one accepted connection: its first request decides, and every limit is checked here."""
+"""What becomes of one accepted connection: who may open a WebSocket, and how many there may be."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from adohub.config import Server
 from adohub.errors import Goodbye
 from adohub.hub.authentication import Authentication
 from adohub.model import Principal
+from adohub.net.cors import check_origin
 from adohub.net.dispatch import Dispatch
-from adohub.net.head import Head, HeadRefused, check_origin, check_upgrade, read_head, websocket_key
+from adohub.net.exchange import refused
+from adohub.net.head import Head, HeadRefused, credentials
 from adohub.net.host import host_by_trio_websocket
-from adohub.net.http import Pages, refused, written
 from adohub.net.keepalive import Keepalive
 from adohub.net.listener import Peer
 from adohub.net.native import host_natively
 from adohub.net.outbox import Outbox
+from adohub.net.reception import Reception
 from adohub.net.session import CLOSE_RESTART, Identify, Session, SessionLimits
 from adohub.net.turn import Turn
+from adohub.net.upgrade import check_upgrade, websocket_key
+from adohub.net.web import Web
 from adohub.wire.codes import CODES
 from adohub.wire.conversation import Conversation
 from adohub.wire.dialect import JSON_FRAMES
@@ -44,7 +48,7 @@ class Gate:
         reject_delay_ms: int,
         dispatch: Dispatch,
         authentication: Authentication,
-        pages: Pages,
+        web: Web,
         keepalive: Keepalive,
         turn: Turn,
     ) -> None:
@@ -52,7 +56,7 @@ class Gate:
         self._limits = SessionLimits(config.handshake_timeout_ms / 1000, reject_delay_ms / 1000)
         self._dispatch = dispatch
         self._authentication = authentication
-        self._pages = pages
+        self._reception = Reception(web.answer, self._limits.greeting_timeout_s, dispatch.metrics)
         self._keepalive = keepalive
         self._turn = turn
         self._host = _HOSTS[config.websocket]
@@ -60,8 +64,6 @@ class Gate:
         self.connections = 0
         """How many are open now, plain HTTP ones included."""
         self._all_left = trio.Event()
-        self.draining = False
-        """Whether new WebSockets are refused because the hub is about to end."""
 
     async def serve(self, connected: socket.socket, peer: Peer, nursery: trio.Nursery) -> None:
         """Serve one connection to its end; what it runs beside this task runs in `nursery`.
@@ -90,6 +92,11 @@ class Gate:
                 self.connections -= 1
 
     @property
+    def draining(self) -> bool:
+        """Whether new WebSockets are refused because the hub is about to end."""
+        return self._reception.draining
+
+    @property
     def websockets(self) -> int:
         """How many WebSockets are open now."""
         return len(self._sessions)
@@ -100,7 +107,7 @@ class Gate:
 
     async def drain(self, deadline_s: float) -> None:
         """Refuse newcomers and see everybody out, one by one over half of `deadline_s` seconds."""
-        self.draining = True
+        self._reception.leave()
         sessions = list(self._sessions)
         with trio.move_on_after(deadline_s):
             for session in sessions:
@@ -109,36 +116,35 @@ class Gate:
             while self._sessions:
                 self._all_left = trio.Event()
                 await self._all_left.wait()
+            await self._reception.left()
 
-    # ── its first request ────────────────────────────────────────────────────────────────────────────
+    # ── its requests ─────────────────────────────────────────────────────────────────────────────────
 
     async def _greet(self, outbox: Outbox, peer: Peer) -> _Admitted | None:
-        """Read the first request and answer it, or say who wants to open a WebSocket."""
-        try:
-            with trio.fail_after(self._limits.greeting_timeout_s):
-                return await self._admit(outbox, peer)
-        except HeadRefused as refusal:
-            self._dispatch.metrics.errors += 1
-            outbox.send(written(refused(refusal)))
-        except (trio.TooSlowError, trio.BrokenResourceError):
-            self._dispatch.metrics.errors += 1
-        return None
-
-    async def _admit(self, outbox: Outbox, peer: Peer) -> _Admitted | None:
-        head = await read_head(outbox)
+        """Answer its requests until one wants a WebSocket that may be opened, or it is over."""
+        is_excess = self.connections > self._config.max_connections
+        head = await self._reception.upgrade(outbox, peer, is_excess=is_excess)
         if head is None:
             return None
-        if not head.is_upgrade:
-            await self._pages.answer(outbox, head)
-            return None
+        try:
+            with trio.fail_after(self._limits.greeting_timeout_s):
+                return await self._admit(head, peer)
+        except HeadRefused as refusal:
+            outbox.send(refused(refusal))
+        except trio.TooSlowError:
+            pass
+        self._dispatch.metrics.errors += 1
+        return None
+
+    async def _admit(self, head: Head, peer: Peer) -> _Admitted:
         self._check(head)
-        credentials = _credentials(head, peer)
+        shown = credentials(head, peer)
         if head.query.get("connectionParams") != "1":
-            return _Admitted(websocket_key(head), await self._identify_at_upgrade(credentials))
+            return _Admitted(websocket_key(head), await self._identify_at_upgrade(shown))
         principal = None
-        if credentials.get("token"):
-            principal = await self._identify_at_upgrade(credentials)
-        return _Admitted(websocket_key(head), self._identify_later(credentials, principal))
+        if shown.get("token"):
+            principal = await self._identify_at_upgrade(shown)
+        return _Admitted(websocket_key(head), self._identify_later(shown, principal))
 
     def _check(self, head: Head) -> None:
         if head.path not in WEBSOCKET_PATHS:
@@ -198,12 +204,3 @@ class _Admitted(NamedTuple):
 
     key: str
     known: Principal | Identify
-
-
-def _credentials(head: Head, peer: Peer) -> Mapping[str, Any]:
-    shown: dict[str, Any] = {"headers": head.headers, "address": peer.address}
-    if head.token is not None:
-        shown["token"] = head.token
-    if peer.uid is not None:
-        shown["uid"] = peer.uid
-    return shown

@@ -1,15 +1,21 @@
-"""The head of an HTTP request, which is how every connection begins: read once, then it is decided."""
+"""The head of an HTTP request: read once and strictly, so that nobody else can read it differently.
+
+h11 reads it, but what h11 lets pass and proxies disagree about is refused first: lines that end without
+CR LF, folded lines, repeated lengths, a length beside a transfer coding. A plain one is read without h11.
+"""
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Mapping
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qs
 
 import h11
 from attrs import frozen
 
+from adohub.net.listener import Peer
 from adohub.net.outbox import Outbox
 
 MAX_HEAD_BYTES = 16384
@@ -28,17 +34,39 @@ class HeadRefused(Exception):
 
 @frozen
 class Head:
-    """One request's head. Header names are lower case; of a repeated header the last value counts.
+    """One request's head. Header names are lower case; the values of a repeated header are joined by `, `.
 
-    `raw` is everything read so far; `rest` is the part of it that came after the head.
+    `path` is as it was sent, percent-encoded; `*` is that of `OPTIONS *`. `version` is "1.0" or "1.1".
+    `content_length` is in bytes, and 0 for a chunked body. `rest` is what came behind the head by then.
     """
 
     method: str
     path: str
-    query: Mapping[str, str]
+    raw_query: str
     headers: Mapping[str, str]
-    raw: bytes
+    version: str
+    content_length: int = 0
+    is_chunked: bool = False
     rest: bytes = b""
+
+    @cached_property
+    def query(self) -> Mapping[str, str]:
+        """The parameters in the query, decoded; of a repeated one the last value counts."""
+        return {name: values[-1] for name, values in parse_qs(self.raw_query, keep_blank_values=True).items()}
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body follows."""
+        return self.is_chunked or self.content_length > 0
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the peer wants to send another request on this connection (RFC 9112, section 9.3)."""
+        connection = self.headers.get("connection")
+        if connection is None:
+            return self.version == "1.1"
+        options = tokens(connection)
+        return "close" not in options and (self.version == "1.1" or "keep-alive" in options)
 
     @property
     def is_upgrade(self) -> bool:
@@ -52,46 +80,29 @@ class Head:
         return value.strip() if scheme.lower() == "bearer" else self.query.get("token")
 
 
-async def read_head(outbox: Outbox) -> Head | None:
-    """The next request's head, or None if the peer left first. Raises HeadRefused for what is no HTTP."""
-    raw = await outbox.receive_some()
-    head = plain_head(raw)
-    return head if head is not None else await _read_any_head(outbox, raw)
+def tokens(value: str) -> set[str]:
+    """The comma-separated tokens of a header's value, in lower case."""
+    return {token.strip().lower() for token in value.split(",")}
 
 
-async def _read_any_head(outbox: Outbox, raw: bytes) -> Head | None:
-    parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
-    parser.receive_data(raw)
-    while True:
-        if _LONG_BLANK.search(raw.partition(b"\r\n\r\n")[0][:MAX_HEAD_BYTES]):
-            raise HeadRefused(400, "the request's head has more blanks in a row than can be read")
-        try:
-            event = parser.next_event()
-        except h11.RemoteProtocolError as error:
-            raise HeadRefused(error.error_status_hint, "this is no HTTP request that can be read") from error
-        if isinstance(event, h11.Request):
-            rest = parser.trailing_data[0]
-            if len(raw) - len(rest) > MAX_HEAD_BYTES:
-                raise HeadRefused(431, f"the request's head is longer than {MAX_HEAD_BYTES} bytes")
-            headers = {name.decode("ascii"): value.decode("latin-1") for name, value in event.headers}
-            return _head(event.method.decode("ascii"), event.target, headers, raw, rest)
-        if event is not h11.NEED_DATA:
-            return None
-        data = await outbox.receive_some()
-        raw += data
-        parser.receive_data(data)
+def credentials(head: Head, peer: Peer) -> Mapping[str, Any]:
+    """What a request and its connection show an authenticator (`adohub.Credentials`)."""
+    shown: dict[str, Any] = {"headers": head.headers, "address": peer.address}
+    if head.token is not None:
+        shown["token"] = head.token
+    if peer.uid is not None:
+        shown["uid"] = peer.uid
+    return shown
 
 
-_REQUEST_LINE = re.compile(rb"GET (/[!-~]*) HTTP/1\.1")
+# ── plain heads ──────────────────────────────────────────────────────────────────────────────────────────
+
+_REQUEST_LINE = re.compile(rb"(GET|POST) (/[!\"$-~]*) HTTP/1\.1")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([ \t!-~]*)")
-_LONG_BLANK = re.compile(rb"[ \t]{256}")
-"""More blanks in a row than anybody needs: h11 takes time for them that grows with their square."""
-
-_LEFT_TO_H11 = frozenset(("content-length", "transfer-encoding"))
 
 
 def plain_head(raw: bytes) -> Head | None:
-    """The head of the plain GET that `raw` begins with, just as h11 reads it.
+    """The head of the plain GET or POST that `raw` begins with, just as `parsed` reads it.
 
     None if it is not all there or has anything to it that h11 should judge. Measured reason: thousands of
     clients that come back at once after a restart all begin with such a one, and h11 takes 50 µs for it.
@@ -109,68 +120,108 @@ def plain_head(raw: bytes) -> Head | None:
         if header is None:
             return None
         name = header[1].decode("ascii").lower()
-        if name in _LEFT_TO_H11 or (name == "host" and name in headers):
+        if name in headers:
             return None
         headers[name] = header[2].strip(b" \t").decode("ascii")
-    return _head("GET", request[1], headers, raw, rest) if "host" in headers else None
+    if "host" not in headers or "transfer-encoding" in headers:
+        return None
+    path, _, raw_query = request[2].decode("ascii").partition("?")
+    length = _length(headers) if "content-length" in headers else 0
+    return Head(request[1].decode("ascii"), path, raw_query, headers, "1.1", length, rest=rest)
 
 
-def _head(method: str, target: bytes, headers: Mapping[str, str], raw: bytes, rest: bytes) -> Head:
+# ── any heads ────────────────────────────────────────────────────────────────────────────────────────────
+
+_NOT_ALLOWED = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
+"""Control characters, and half a line's end."""
+
+_FOLD = re.compile(rb"\r\n[ \t]")
+_LONG_BLANK = re.compile(rb"[ \t]{256}")
+"""More blanks in a row than anybody needs: h11 takes time for them that grows with their square."""
+
+_LENGTHS = re.compile(rb"\r\ncontent-length:([^\r]*)", re.IGNORECASE)
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_ABSOLUTE = re.compile(r"https?://([^/?]+)(/[^?]*)?(?:\?(.*))?", re.IGNORECASE)
+
+
+async def read_head(outbox: Outbox, raw: bytes) -> Head | None:
+    """The head that begins with `raw`, or None if the peer leaves first. Raises HeadRefused."""
+    while b"\r\n\r\n" not in raw:
+        _check_begun(raw)
+        data = await outbox.receive_some()
+        if not data:
+            return None
+        raw += data
+    return plain_head(raw) or parsed(raw)
+
+
+def _check_begun(raw: bytes) -> None:
+    """Raises HeadRefused as soon as more bytes could not make it right."""
+    if _NOT_ALLOWED.search(raw, 0, MAX_HEAD_BYTES):
+        raise HeadRefused(400, "this is no HTTP request that can be read")
+    if len(raw) > MAX_HEAD_BYTES:
+        raise HeadRefused(431, f"the request's head is longer than {MAX_HEAD_BYTES} bytes")
+
+
+def parsed(raw: bytes) -> Head:
+    """The head that `raw` holds whole, read by h11. Raises HeadRefused for what is not in order."""
+    first, end, rest = raw.partition(b"\r\n\r\n")
+    _check_begun(first + end)
+    if _FOLD.search(first):
+        raise HeadRefused(400, "the request's head has a folded line")
+    if _LONG_BLANK.search(first):
+        raise HeadRefused(400, "the request's head has more blanks in a row than can be read")
+    lengths = _LENGTHS.findall(first)
+    if len(lengths) > 1 or b"," in b"".join(lengths):
+        raise HeadRefused(400, "the request has more than one Content-Length")
+    parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+    parser.receive_data(first + end)
     try:
-        url = urlsplit(target.decode("ascii", "replace"))
-    except ValueError as error:
-        raise HeadRefused(400, "the request's target is no URL") from error
-    query = {name: values[-1] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
-    return Head(method, url.path or "/", query, headers, raw, rest)
+        event = parser.next_event()
+    except h11.RemoteProtocolError as error:
+        status = 501 if error.error_status_hint == 501 else 400
+        raise HeadRefused(status, "this is no HTTP request that can be read") from error
+    assert isinstance(event, h11.Request)
+    version = event.http_version.decode("ascii")
+    if version not in ("1.0", "1.1"):
+        raise HeadRefused(400, "this server speaks HTTP 1.1 and 1.0")
+    headers = _joined(event.headers)
+    path, raw_query = _target(event.method, event.target.decode("ascii"), headers)
+    is_chunked = "transfer-encoding" in headers
+    length = _length(headers) if "content-length" in headers else 0
+    if is_chunked and ("content-length" in headers or version == "1.0"):
+        raise HeadRefused(400, "the request's body has no certain length")
+    method = event.method.decode("ascii")
+    return Head(method, path, raw_query, headers, version, length, is_chunked, rest)
 
 
-def check_upgrade(head: Head) -> None:
-    """Raises HeadRefused unless `head` is a WebSocket handshake by RFC 6455, section 4.2.1."""
-    if head.method != "GET":
-        raise HeadRefused(405, "a WebSocket handshake is a GET", {"allow": "GET"})
-    connection = {token.strip().lower() for token in head.headers.get("connection", "").split(",")}
-    if "upgrade" not in connection:
-        raise HeadRefused(400, "the Connection header does not say Upgrade")
-    if head.headers.get("sec-websocket-version") != "13":
-        raise HeadRefused(426, "this server speaks WebSocket version 13", {"sec-websocket-version": "13"})
-    if not _is_key(head.headers.get("sec-websocket-key", "")):
-        raise HeadRefused(400, "Sec-WebSocket-Key is not the base64 of 16 bytes")
-    if head.headers.get("content-length", "0") != "0" or "transfer-encoding" in head.headers:
-        raise HeadRefused(400, "a WebSocket handshake has no body")
-    if head.rest:  # RFC 6455, section 4.1: the client waits; what it sends before would be lost in the host
-        raise HeadRefused(400, "no frame may be sent before the handshake is answered")
+def _joined(pairs: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
-def _is_key(text: str) -> bool:
-    try:
-        return len(base64.b64decode(text, validate=True)) == 16
-    except ValueError:
-        return False
+def _length(headers: Mapping[str, str]) -> int:
+    value = headers["content-length"]
+    if not _LENGTH.fullmatch(value):
+        raise HeadRefused(400, "the Content-Length is no number of bytes")
+    return int(value)
 
 
-def websocket_key(head: Head) -> str:
-    """What the upgrade asked for in `head` must be answered with, as `check_upgrade` has passed it."""
-    return head.headers["sec-websocket-key"]
-
-
-def plain_upgrade(key: str) -> bytes:
-    """A handshake with this `Sec-WebSocket-Key`, reduced to what its answer depends on.
-
-    A host is given this instead of the peer's own words, of which it might not like some.
-    """
-    return (
-        b"GET / HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key.strip().encode("ascii") + b"\r\n\r\n"
-    )
-
-
-def check_origin(head: Head, allowed: tuple[str, ...]) -> None:
-    """Raises HeadRefused if a browser says that a page of another origin is asking.
-
-    Without any `allowed` origin only pages of this very address may; "*" allows any. Programs send none.
-    """
-    origin = head.headers.get("origin")
-    if origin is None or "*" in allowed or origin in allowed:
-        return
-    if origin.partition("://")[2] != head.headers.get("host"):
-        raise HeadRefused(403, f"pages of {origin[:200]} may not connect (see server.allowed_origins)")
+def _target(method: bytes, target: str, headers: Mapping[str, str]) -> tuple[str, str]:
+    """Path and query of a request's target: what RFC 9112, section 3.2, calls its forms."""
+    if "#" in target:
+        raise HeadRefused(400, "the request's target has a fragment")
+    if target.startswith("/"):
+        path, _, raw_query = target.partition("?")
+        return path, raw_query
+    if target == "*" and method == b"OPTIONS":
+        return target, ""
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        raise HeadRefused(400, "the request's target is neither a path nor an address")
+    if absolute[1].lower() != headers.get("host", absolute[1]).lower():
+        raise HeadRefused(400, "the request's target is at another host than its Host says")
+    return absolute[2] or "/", absolute[3] or ""

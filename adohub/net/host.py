@@ -15,8 +15,8 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import ProtocolError
 
 from adohub.errors import Goodbye
-from adohub.net.head import plain_upgrade
 from adohub.net.outbox import Outbox
+from adohub.net.upgrade import plain_upgrade
 from adohub.wire.frame import NO_CLOSE, NO_STATUS, clipped_reason
 from adohub.wire.websocket import CLOSE_TOO_BIG
 

@@ -157,6 +157,11 @@ class Outbox(trio.abc.Stream):
         """Whether `room` would have to wait, or to write first."""
         return self._queued * 2 > self._limit
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing that is put here gets to the peer any more, since its connection is broken."""
+        return self._broken
+
     async def room(self) -> None:
         """Wait until less than half the limit is queued. No checkpoint if it is so already."""
         await self._queued_at_most(self._limit // 2)
@@ -164,6 +169,10 @@ class Outbox(trio.abc.Stream):
     async def lull(self) -> None:
         """Wait until there is next to nothing queued, for what comes in any amount. Else like `room`."""
         await self._queued_at_most(min(REPLAY_BYTES, self._limit // 2))
+
+    async def drained(self) -> None:
+        """Wait until the socket has taken everything. Else like `room`."""
+        await self._queued_at_most(0)
 
     async def _queued_at_most(self, number: int) -> None:
         self.flush()

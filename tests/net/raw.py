@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 
+import h11
 import trio
-from attrs import frozen
+from attrs import define, frozen
 
 UPGRADE: Mapping[str, str] = {
     "Host": "hub",
@@ -65,10 +67,67 @@ async def connected(port: int) -> trio.SocketStream:
 
 
 async def exchange(port: int, request: bytes) -> Response | None:
-    """Send `request` on a connection of its own: what came back until the hub closed, None for nothing."""
+    """Send `request`, and nothing after it, on a connection of its own: what came back, None for nothing."""
     async with await connected(port) as stream:
         await stream.send_all(request)
+        await end(stream)
         return response(await read_to_end(stream))
+
+
+async def end(stream: trio.SocketStream) -> None:
+    """Tell the hub that nothing more will be sent, if it still listens."""
+    with suppress(trio.BrokenResourceError):
+        await stream.send_eof()
+
+
+@define
+class Asking:
+    """A connection on which one request is sent after another; h11 reads the responses."""
+
+    stream: trio.SocketStream
+    _parser: h11.Connection | None = None
+
+    async def ask(self, request: bytes, method: str = "GET") -> Response:
+        """Send `request`: the response to it."""
+        await self.stream.send_all(request)
+        return await self.response(method)
+
+    async def response(self, method: str = "GET") -> Response:
+        """The next response, to a request by `method`. Informational ones are passed over."""
+        if self._parser is None:
+            self._parser = h11.Connection(h11.CLIENT)
+        self._parser.send(h11.Request(method=method, target="/", headers=[("Host", "hub")]))
+        self._parser.send(h11.EndOfMessage())
+        head: h11.Response | None = None
+        body = bytearray()
+        while not isinstance(event := await self._event(self._parser), h11.EndOfMessage):
+            if isinstance(event, h11.Response):
+                head = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+        assert head is not None
+        if self._parser.our_state is h11.DONE and self._parser.their_state is h11.DONE:
+            self._parser.start_next_cycle()
+        pairs = [(name.decode(), value.decode("latin-1")) for name, value in head.headers]
+        assert len(dict(pairs)) == len(pairs), "a header is there twice"
+        return Response(head.status_code, dict(pairs), bytes(body))
+
+    async def _event(self, parser: h11.Connection) -> object:
+        while (event := parser.next_event()) is h11.NEED_DATA:
+            parser.receive_data(await self.stream.receive_some())
+        assert not isinstance(event, h11.ConnectionClosed), "the hub closed instead"
+        return event
+
+    async def is_over(self) -> bool:
+        """Whether the hub closes the connection now, without another word."""
+        return await read_to_end(self.stream) == b""
+
+
+@asynccontextmanager
+async def asking(port: int) -> AsyncIterator[Asking]:
+    """A connection for one request after another."""
+    async with await connected(port) as stream:
+        yield Asking(stream)
 
 
 def response(received: bytes) -> Response | None:

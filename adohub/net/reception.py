@@ -1,0 +1,109 @@
+"""What is asked on one connection: request after request, until one wants a WebSocket or either side closes.
+
+    waiting for a request's first byte > reading its head > answering > waiting until the answer is taken
+
+Each of these is bounded in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from adohub.metrics import Metrics
+from adohub.net.exchange import Exchange, refused
+from adohub.net.head import Head, HeadRefused, plain_head, read_head
+from adohub.net.listener import Peer
+from adohub.net.outbox import RECEIVE_BYTES, Outbox
+
+IDLE_S = 60.0
+"""How long a connection may wait for its next request, in seconds."""
+
+
+class Reception:
+    """Receives the requests of all connections. `answer` answers one, raising only BrokenResourceError.
+
+    `request_s`: how long a request may take from its first byte to its last, in seconds, and how long a new
+    connection may take to begin one.
+    """
+
+    def __init__(
+        self, answer: Callable[[Exchange], Awaitable[None]], request_s: float, metrics: Metrics
+    ) -> None:
+        self._answer = answer
+        self._request_s = request_s
+        self._metrics = metrics
+        self._waiting: dict[trio.CancelScope, None] = {}
+        self._exchanges: dict[Exchange, None] = {}
+        self._none_open = trio.Event()
+        self.draining = False
+        """Whether connections end with what is being answered."""
+
+    def leave(self) -> None:
+        """Let no connection wait for another request."""
+        self.draining = True
+        for scope in self._waiting:
+            scope.cancel()
+        for exchange in list(self._exchanges):
+            if exchange.on_leave is not None:
+                exchange.on_leave()
+
+    async def left(self) -> None:
+        """Wait until nothing is being answered."""
+        while self._exchanges:
+            self._none_open = trio.Event()
+            await self._none_open.wait()
+
+    async def upgrade(self, outbox: Outbox, peer: Peer, *, is_excess: bool) -> Head | None:
+        """Answer requests until one wants a WebSocket: its head. None if the connection is to be closed."""
+        patience_s = self._request_s
+        try:
+            while data := await self._first_bytes(outbox, patience_s):
+                deadline = trio.current_time() + self._request_s
+                head = plain_head(data) or await self._whole_head(outbox, data, deadline)
+                if head is None or head.is_upgrade:
+                    return head
+                exchange = Exchange(
+                    outbox,
+                    head,
+                    peer,
+                    deadline=deadline,
+                    may_stay=lambda: not (is_excess or self.draining),
+                    is_excess=is_excess,
+                )
+                if not await self._see_through(exchange):
+                    return None
+                patience_s = 0 if self.draining else IDLE_S
+        except HeadRefused as refusal:
+            self._metrics.errors += 1
+            outbox.send(refused(refusal))
+        except trio.BrokenResourceError:
+            self._metrics.errors += 1
+        return None
+
+    async def _first_bytes(self, outbox: Outbox, patience_s: float) -> bytes | None:
+        """What the next request begins with; nothing if none comes in time, or none is wanted any more."""
+        with trio.move_on_after(patience_s) as scope:
+            self._waiting[scope] = None
+            try:
+                await outbox.readable()
+            finally:
+                del self._waiting[scope]
+        return outbox.received(RECEIVE_BYTES)  # may have come just before the wait was ended
+
+    async def _whole_head(self, outbox: Outbox, raw: bytes, deadline: float) -> Head | None:
+        with trio.move_on_at(deadline):
+            return await read_head(outbox, raw)
+        raise HeadRefused(408, "the request did not come whole in time")
+
+    async def _see_through(self, exchange: Exchange) -> bool:
+        """Answer; gives whether the connection goes on."""
+        self._exchanges[exchange] = None
+        try:
+            await self._answer(exchange)
+            return await exchange.passed_on()
+        finally:
+            del self._exchanges[exchange]
+            if not self._exchanges:
+                self._none_open.set()
