@@ -36,11 +36,13 @@ from adohub.net.dispatch import Dispatch
 from adohub.net.gate import Gate
 from adohub.net.keepalive import Keepalive
 from adohub.net.listener import Listener, Peer, accept, is_loopback, listen_tcp, listen_unix
+from adohub.net.trpc import Trpc
 from adohub.net.turn import Turn
-from adohub.net.web import NoTrpc, Web
+from adohub.net.web import Web
 from adohub.plugin.registry import Registry
 from adohub.plugin.storage import Storage, StorageEngine, StorageSettings
 from adohub.process import raise_descriptor_limit, settle_in
+from adohub.wire.dialects import PLAIN_ONLY
 
 SPARE_DESCRIPTORS = 64
 """How many files the hub opens besides its connections."""
@@ -119,13 +121,17 @@ class Daemon:
         )
         keepalive = Keepalive(config.keepalive)
         origins = tuple(config.server.allowed_origins)
-        web = Web(registry.routes, service, NoTrpc(), origins, dispatch.incident)
+        choice = PLAIN_ONLY
+        trpc = Trpc(
+            dispatch, authentication, keepalive, choice, max_body_bytes=config.server.max_message_bytes
+        )
+        web = Web(registry.routes, service, trpc, origins, dispatch.incident)
         turn = Turn()
         gate = Gate(
-            config.server, config.auth.reject_delay_ms, dispatch, authentication, web, keepalive, turn
+            config.server, config.auth.reject_delay_ms, dispatch, choice, authentication, web, keepalive, turn
         )
         metrics.connections = lambda: gate.websockets
-        metrics.subscriptions = gate.subscriptions
+        metrics.subscriptions = lambda: gate.subscriptions() + trpc.subscriptions()
         metrics.deliveries = lambda: routes.given
         service.report_draining(lambda: gate.draining)
 

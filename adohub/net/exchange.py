@@ -80,6 +80,11 @@ class Exchange:
         self._is_ended = False
         self._stays = False
 
+    @property
+    def may_stay(self) -> bool:
+        """Whether the hub has room and time for what lasts."""
+        return self._may_stay()
+
     # ── the request ──────────────────────────────────────────────────────────────────────────────────
 
     async def body(self, limit_bytes: int) -> bytes:

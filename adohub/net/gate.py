@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import trio
 
 from adohub.config import Server
-from adohub.errors import Goodbye
+from adohub.errors import Goodbye, PeerError
 from adohub.hub.authentication import Authentication
 from adohub.model import Principal
 from adohub.net.cors import check_origin
@@ -29,7 +29,7 @@ from adohub.net.upgrade import check_upgrade, websocket_key
 from adohub.net.web import Web
 from adohub.wire.codes import CODES
 from adohub.wire.conversation import Conversation
-from adohub.wire.dialect import JSON_FRAMES
+from adohub.wire.dialects import Choice, Dialects
 
 WEBSOCKET_PATHS = ("/", "/trpc", "/trpc/")
 
@@ -47,6 +47,7 @@ class Gate:
         config: Server,
         reject_delay_ms: int,
         dispatch: Dispatch,
+        choice: Choice,
         authentication: Authentication,
         web: Web,
         keepalive: Keepalive,
@@ -55,6 +56,7 @@ class Gate:
         self._config = config
         self._limits = SessionLimits(config.handshake_timeout_ms / 1000, reject_delay_ms / 1000)
         self._dispatch = dispatch
+        self._choice = choice
         self._authentication = authentication
         self._reception = Reception(web.answer, self._limits.greeting_timeout_s, dispatch.metrics)
         self._keepalive = keepalive
@@ -77,7 +79,7 @@ class Gate:
         try:
             admitted = await self._greet(outbox, peer)
             if admitted is not None:
-                session = self._open(outbox, nursery, admitted.known)
+                session = self._open(outbox, nursery, admitted)
                 hosted = self._host(outbox, admitted.key, self._config.max_message_bytes, session.run)
                 del admitted
                 await hosted
@@ -138,13 +140,14 @@ class Gate:
 
     async def _admit(self, head: Head, peer: Peer) -> _Admitted:
         self._check(head)
+        dialects = self._dialects(head)
         shown = credentials(head, peer)
         if head.query.get("connectionParams") != "1":
-            return _Admitted(websocket_key(head), await self._identify_at_upgrade(shown))
+            return _Admitted(websocket_key(head), dialects, await self._identify_at_upgrade(shown))
         principal = None
         if shown.get("token"):
             principal = await self._identify_at_upgrade(shown)
-        return _Admitted(websocket_key(head), self._identify_later(shown, principal))
+        return _Admitted(websocket_key(head), dialects, self._identify_later(shown, principal))
 
     def _check(self, head: Head) -> None:
         if head.path not in WEBSOCKET_PATHS:
@@ -155,6 +158,12 @@ class Gate:
             raise HeadRefused(503, "the hub is about to restart", {"retry-after": "1"})
         if self.connections > self._config.max_connections:
             raise HeadRefused(503, "the hub has as many connections as it may", {"retry-after": "1"})
+
+    def _dialects(self, head: Head) -> Dialects:
+        try:
+            return self._choice.by(head.query)
+        except PeerError as error:
+            raise HeadRefused(400, error.message) from error
 
     async def _identify_at_upgrade(self, credentials: Mapping[str, Any]) -> Principal:
         try:
@@ -180,12 +189,15 @@ class Gate:
 
     # ── its session ──────────────────────────────────────────────────────────────────────────────────
 
-    def _open(self, outbox: Outbox, nursery: trio.Nursery, known: Principal | Identify) -> Session:
+    def _open(self, outbox: Outbox, nursery: trio.Nursery, admitted: _Admitted) -> Session:
+        known = admitted.known
         conversation = Conversation(
             expects_params=not isinstance(known, Principal),
             max_subscriptions=self._config.max_subscriptions_per_connection,
         )
-        session = Session(outbox, nursery, conversation, self._dispatch, JSON_FRAMES, self._limits, known)
+        session = Session(
+            outbox, nursery, conversation, self._dispatch, admitted.dialects.frames, self._limits, known
+        )
         self._sessions[session] = None
         self._keepalive.watch(session)
         if self.draining:  # it was let in before the drain, and has only now come through
@@ -200,7 +212,8 @@ class Gate:
 
 
 class _Admitted(NamedTuple):
-    """Who may open a WebSocket: the key of its handshake, and who that is or how it will be known."""
+    """Who may open a WebSocket: the key of its handshake, how to speak to it, and who that is or will be."""
 
     key: str
+    dialects: Dialects
     known: Principal | Identify

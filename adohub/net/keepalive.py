@@ -1,5 +1,8 @@
 """All connections' keep-alive in one task: who has been silent is pinged, who stays silent is dropped.
 
+Who listens to an event stream says nothing at all: it is pinged for its own and its proxies' sake, and TCP
+gives up on it when it acknowledges none of that.
+
 Any inbound byte counts as life. A text `PING` breaks @trpc/client 10, which parses it as JSON and stops
 reading; so in mode "auto" protocol-level ping frames, which every client answers below the application,
 are used until the client has shown itself a v11 one.
@@ -39,6 +42,17 @@ class Watched(Protocol):
         ...
 
 
+class Streamed(Protocol):
+    """An event stream, as keep-alive sees it: nothing is ever heard of its peer but by TCP."""
+
+    @property
+    def outbox(self) -> Outbox: ...
+
+    def ping(self) -> None:
+        """Say something."""
+        ...
+
+
 class Keepalive:
     """Watches connections by the `[keepalive]` configuration."""
 
@@ -48,6 +62,8 @@ class Keepalive:
         self._pong_wait_s = config.pong_wait_ms / 1000
         self._pinged_at: dict[Watched, float | None] = {}
         """Who is watched, and since when a sign of life is awaited from it, if it is."""
+        self._streams: dict[Streamed, float] = {}
+        """Who is only talked to, and when it was pinged last."""
 
     def watch(self, connection: Watched) -> None:
         """Begin to look after `connection`."""
@@ -56,6 +72,21 @@ class Keepalive:
     def forget(self, connection: Watched) -> None:
         """`connection` is over."""
         self._pinged_at.pop(connection, None)
+
+    @property
+    def silence_ms(self) -> int | None:
+        """After how much silence an event stream's peer may take the hub for dead, in milliseconds."""
+        return self._config.ping_ms + self._config.pong_wait_ms if self._config.enabled else None
+
+    def accompany(self, stream: Streamed) -> None:
+        """Ping `stream` now and then, and let TCP find out that its peer is dead."""
+        self._streams[stream] = trio.current_time()
+        if self._config.enabled:
+            stream.outbox.give_up_after(self._ping_s + self._pong_wait_s)
+
+    def part(self, stream: Streamed) -> None:
+        """`stream` is over."""
+        self._streams.pop(stream, None)
 
     async def run(self) -> None:
         """The task; returns at once when keep-alive is off."""
@@ -70,6 +101,12 @@ class Keepalive:
                     await trio.lowlevel.checkpoint()
                 if connection in self._pinged_at:
                     self._check(connection, pinged_at, now)
+            for number, (stream, spoken_at) in enumerate(list(self._streams.items()), start=1):
+                if number % CHECKS_AT_A_TIME == 0:
+                    await trio.lowlevel.checkpoint()
+                if stream in self._streams and now - spoken_at >= self._ping_s:
+                    self._streams[stream] = now
+                    stream.ping()
 
     def _check(self, connection: Watched, pinged_at: float | None, now: float) -> None:
         heard_at = connection.outbox.last_received

@@ -50,7 +50,6 @@ class Outbox(trio.abc.Stream):
         "_gather",
         "_gathered",
         "_limit",
-        "_nursery",
         "_progress",
         "_queue",
         "_queued",
@@ -58,6 +57,7 @@ class Outbox(trio.abc.Stream):
         "_take",
         "_unread",
         "last_received",
+        "nursery",
     )
 
     def __init__(
@@ -69,7 +69,8 @@ class Outbox(trio.abc.Stream):
         gather: Callable[[Outbox], None] | None = None,
     ) -> None:
         self._socket = sock
-        self._nursery = nursery
+        self.nursery = nursery
+        """In which runs what is done for this socket; all sockets share it."""
         self._limit = limit
         self._gather = gather
         self._gathered: list[bytes] | None = None
@@ -205,7 +206,7 @@ class Outbox(trio.abc.Stream):
         self._queued += len(data) - sent
         if not self._draining:
             self._draining = True
-            self._nursery.start_soon(self._drain)
+            self.nursery.start_soon(self._drain)
 
     async def _drain(self) -> None:
         """Shielded: what is queued is still passed on when the connection is cancelled, until `abort`."""
@@ -270,6 +271,11 @@ class Outbox(trio.abc.Stream):
         if self._closed:
             raise trio.ClosedResourceError("this socket is closed")
         await self.room()
+
+    def give_up_after(self, seconds: float) -> None:
+        """Take the peer for gone when it acknowledges nothing of what it was sent for so long."""
+        if self._socket.family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
 
     # ── in ───────────────────────────────────────────────────────────────────────────────────────────
 

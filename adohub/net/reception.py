@@ -57,7 +57,7 @@ class Reception:
 
     async def upgrade(self, outbox: Outbox, peer: Peer, *, is_excess: bool) -> Head | None:
         """Answer requests until one wants a WebSocket: its head. None if the connection is to be closed."""
-        patience_s = self._request_s
+        patience_s, has_asked = self._request_s, False
         try:
             while data := await self._first_bytes(outbox, patience_s):
                 deadline = trio.current_time() + self._request_s
@@ -75,6 +75,8 @@ class Reception:
                 if not await self._see_through(exchange):
                     return None
                 patience_s = 0 if self.draining else IDLE_S
+                has_asked = True
+            self._metrics.errors += data is None and not (has_asked or self.draining)
         except HeadRefused as refusal:
             self._metrics.errors += 1
             outbox.send(refused(refusal))

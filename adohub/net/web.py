@@ -31,14 +31,6 @@ class Answers(Protocol):
         ...
 
 
-class NoTrpc:
-    """Answers that there is nothing."""
-
-    async def answer(self, exchange: Exchange) -> None:
-        """See `Answers`."""
-        raise HeadRefused(404, f"there is nothing at {exchange.head.path}")
-
-
 class Web:
     """Answers requests that ask for no WebSocket. `on_crash` logs an exception and gives its incident id."""
 
@@ -89,8 +81,6 @@ class Web:
 
     async def _answer_trpc(self, exchange: Exchange) -> None:
         exchange.headers.update(cors_headers(exchange.head, self._allowed_origins))
-        if exchange.is_excess:
-            raise HeadRefused(503, "the hub has as many connections as it may", {"retry-after": "1"})
         if exchange.head.method != "OPTIONS":
             await self._trpc.answer(exchange)
             return

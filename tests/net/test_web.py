@@ -49,7 +49,7 @@ async def test_head_is_get_without_the_body() -> None:
         assert (only_head.status, only_head.body) == (200, b"")
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/healthz/", "/trpc", "/%2e%2e/etc/passwd"])
+@pytest.mark.parametrize("path", ["/nothing", "/healthz/", "/trpcx", "/%2e%2e/etc/passwd"])
 async def test_what_is_not_there_gets_404(path: str) -> None:
     async with running_hub() as hub:
         response = await fetched(hub.port, raw.head(path))

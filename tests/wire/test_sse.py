@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 
 import pytest
-from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,45 +14,10 @@ from adohub.wire.dialect import PLAIN
 from adohub.wire.encode import View
 from adohub.wire.messages import Data, Failure, Ping, Reconnect, Started, Stopped, Tag
 from adohub.wire.sse import ServerSentEvents, connected, retry
+from tests.wire.event_source import EventSource
 
 DIALECT = ServerSentEvents(PLAIN)
 TAG = Tag(None)
-
-
-@define
-class EventSource:
-    """The standard's section 9.2.6, "interpreting an event stream", line by line."""
-
-    last_event_id: str = ""
-    reconnection_ms: int | None = None
-    dispatched: list[tuple[str, str, str]] = field(factory=list)
-    """Of each event its type, its data and the last event id it came with."""
-
-    def read(self, stream: bytes) -> EventSource:
-        event_type, data, last_event_id = "", "", self.last_event_id
-        *lines, unfinished = stream.decode().split("\n")
-        assert unfinished == "", "a line that is not ended is not read"
-        for line in lines:
-            if line == "":
-                self.last_event_id = last_event_id
-                if data:
-                    self.dispatched.append((event_type or "message", data.removesuffix("\n"), last_event_id))
-                event_type, data = "", ""
-                continue
-            name, _, value = line.partition(":")
-            value = value.removeprefix(" ")
-            if name == "event":
-                event_type = value
-            elif name == "data":
-                data += value + "\n"
-            elif name == "id":
-                last_event_id = value
-            elif name == "retry":
-                self.reconnection_ms = int(value)
-            else:
-                raise AssertionError(line)
-        assert (event_type, data) == ("", ""), "an event that no blank line ends is not dispatched"
-        return self
 
 
 def event(offset: int, **payload: object) -> Event:
@@ -69,7 +33,7 @@ def streamed(events: Iterable[Event], view: View) -> bytes:
 
 
 def test_plain_data_comes_bare_and_leaves_the_id_to_resume_from() -> None:
-    source = EventSource().read(streamed([event(1, n=1), event(2, n=2)], View()))
+    source = EventSource().read(streamed([event(1, n=1), event(2, n=2)], View())).end()
     messages = [(json.loads(data), id_) for kind, data, id_ in source.dispatched if kind == "message"]
     assert messages == [({"n": 1}, ""), ({"n": 2}, "")]
     assert source.last_event_id == event(2).id
@@ -78,12 +42,12 @@ def test_plain_data_comes_bare_and_leaves_the_id_to_resume_from() -> None:
 
 def test_tracked_data_carries_its_id_and_is_not_wrapped() -> None:
     """@trpc/client makes `{id, data}` of it."""
-    source = EventSource().read(streamed([event(1, n=1)], View(tracked=True)))
+    source = EventSource().read(streamed([event(1, n=1)], View(tracked=True))).end()
     assert source.dispatched == [("message", '{"n": 1}', event(1).id)]
 
 
 def test_what_a_view_shows_is_shown() -> None:
-    source = EventSource().read(streamed([event(3, n=1)], View(whole=True, revised=True)))
+    source = EventSource().read(streamed([event(3, n=1)], View(whole=True, revised=True))).end()
     whole = json.loads(source.dispatched[0][1])
     assert whole["payload"] == {"n": 1}
     assert (whole["id"], whole["revision"]) == (event(3).id, 3)
@@ -100,7 +64,7 @@ def test_no_payload_breaks_out_of_its_event(payload: dict[str, object], tracked:
     one = Event(
         Position("e", 1), "a.b", None, json.dumps(payload, ensure_ascii=False).encode(errors="replace"), ""
     )
-    source = EventSource().read(streamed([one, one], View(tracked=tracked)))
+    source = EventSource().read(streamed([one, one], View(tracked=tracked))).end()
     shown = [json.loads(data) for kind, data, _ in source.dispatched if kind == "message"]
     assert shown == [json.loads(one.body)] * 2
 
@@ -120,7 +84,7 @@ def test_the_life_of_a_stream() -> None:
             DIALECT.message(Stopped(TAG)),
         )
     )
-    source = EventSource().read(stream)
+    source = EventSource().read(stream).end()
     assert source.reconnection_ms == 1500
     kinds, texts, ids = zip(*source.dispatched, strict=True)
     assert kinds == ("connected", "ping", "serialized-error", "return")
@@ -129,7 +93,7 @@ def test_the_life_of_a_stream() -> None:
 
 
 def test_a_stream_says_what_a_resume_has_missed_and_when_silence_is_death() -> None:
-    source = EventSource().read(connected(recovered=False, inactivity_ms=35_000))
+    source = EventSource().read(connected(recovered=False, inactivity_ms=35_000)).end()
     assert json.loads(source.dispatched[0][1]) == {"recovered": False, "reconnectAfterInactivityMs": 35_000}
     assert DIALECT.message(Started(TAG, recovered=True)) == connected(recovered=True)
 

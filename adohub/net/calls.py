@@ -1,0 +1,111 @@
+"""The queries and mutations of one HTTP request: begun in order, answered together or as they are done."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import trio
+
+from adohub.net.dispatch import Caller, Dispatch
+from adohub.net.exchange import Exchange
+from adohub.wire.http import Asked, Bodies, allow, status
+from adohub.wire.jsonl import Lines
+from adohub.wire.messages import Data, Failure, Request
+
+JSON = "application/json"
+
+HEADERS = {"vary": "trpc-accept, accept"}
+"""What of a request decides about the form of its response."""
+
+Answer = Data | Failure
+
+
+async def answer_whole(
+    exchange: Exchange, asked: Asked, dispatch: Dispatch, caller: Caller, bodies: Bodies
+) -> None:
+    """Answer with one JSON value, once all calls are done."""
+    answers: list[Answer | None] = [None] * len(asked.calls)
+
+    def take(number: int, answer: Answer) -> None:
+        answers[number] = answer
+
+    await _run(asked.calls, dispatch, caller, bodies, take)
+    done = [answer for answer in answers if answer is not None]
+    body = bodies.array(done) if asked.form == "batch" else bodies.answer(done[0])
+    allowed = allow(done, dispatch.kind_of)
+    headers = HEADERS if allowed is None else HEADERS | {"allow": allowed}
+    exchange.respond(status(done), body, JSON, headers)
+
+
+async def answer_in_lines(
+    exchange: Exchange, asked: Asked, dispatch: Dispatch, caller: Caller, bodies: Bodies, lines: Lines
+) -> None:
+    """Answer line by line: no call waits for another one's answer."""
+    written = trio.Event()
+    ready = [lines.head(len(asked.calls))]
+
+    def take(number: int, answer: Answer) -> None:
+        ready.append(lines.line(number, answer))
+        written.set()
+
+    async def write() -> None:
+        nonlocal written
+        while True:
+            await written.wait()
+            written = trio.Event()
+            await flush()
+
+    async def flush() -> None:
+        data = b"".join(ready)
+        ready.clear()
+        await exchange.write(data)
+
+    exchange.begin(200, JSON, HEADERS)
+    await flush()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(write)
+        await _run(asked.calls, dispatch, caller, bodies, take)
+        nursery.cancel_scope.cancel()
+    ready.append(lines.end)
+    await flush()
+    exchange.end()
+
+
+async def _run(
+    calls: Sequence[Request | Failure],
+    dispatch: Dispatch,
+    caller: Caller,
+    bodies: Bodies,
+    take: Callable[[int, Answer], None],
+) -> None:
+    """Run all `calls`; `take` gets each one's number and answer."""
+    missing, done = len(calls), trio.Event()
+
+    def reply(answer: Answer) -> None:
+        nonlocal missing
+        dispatch.metrics.messages_out += 1
+        number = answer.tag.id
+        assert isinstance(number, int), "wire/http numbers the calls of a request"
+        take(number, answer)
+        missing -= 1
+        if not missing:
+            done.set()
+
+    unfinished: list[Awaitable[None]] = []
+    for call in calls:
+        if isinstance(call, Failure):
+            dispatch.metrics.errors += 1
+            reply(call)
+        elif (rest := dispatch.call(call, caller, bodies, reply)) is not None:
+            unfinished.append(rest)
+    if not unfinished:
+        await done.wait()
+        return
+    async with trio.open_nursery() as nursery:
+        for one in unfinished:
+            nursery.start_soon(_finish, one)
+        await done.wait()
+
+
+async def _finish(unfinished: Awaitable[None]) -> None:
+    await unfinished
