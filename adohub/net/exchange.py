@@ -35,10 +35,11 @@ class Exchange:
 
     __slots__ = (
         "_deadline",
+        "_is_bodiless",
         "_is_body_due",
         "_is_chunked",
         "_is_ended",
-        "_is_endless",
+        "_is_followed",
         "_may_stay",
         "_rest",
         "_stays",
@@ -76,8 +77,9 @@ class Exchange:
         self._rest = head.rest
         self._is_body_due = head.has_body
         self._is_chunked = False
-        self._is_endless = False
+        self._is_bodiless = False
         self._is_ended = False
+        self._is_followed = False
         self._stays = False
 
     @property
@@ -119,8 +121,7 @@ class Exchange:
         """Wait until the peer has left. What it still sends is not acted upon: the connection will end."""
         try:
             while await self.outbox.receive_some():
-                self._stays = False
-                self._rest = b"?"
+                self._is_followed = True
         except trio.BrokenResourceError:
             return
 
@@ -135,9 +136,9 @@ class Exchange:
     ) -> None:
         """Answer with this whole response; to a HEAD, with its head. Raises ValueError like `begin`."""
         length = "" if status in _BODILESS else f"content-length: {len(body)}\r\n"
-        head = self._head(status, content_type, headers, length, self._can_stay())
+        sent = body if self._has_body(status) else b""
+        self._begin(status, content_type, headers, length, sent, stays=self._can_stay())
         self._is_ended = True
-        self.outbox.send(head + body if self._has_body(status) else head)
 
     def refuse(self, refusal: HeadRefused) -> None:
         """Answer with one JSON object that holds the reason."""
@@ -150,11 +151,11 @@ class Exchange:
         then.
         """
         has_body = self._has_body(status)
-        self._is_chunked = has_body and self.head.version == "1.1"
-        stays = self._can_stay() and (self._is_chunked or not has_body)
-        framing = "transfer-encoding: chunked\r\n" if self._is_chunked else ""
-        self.outbox.send(self._head(status, content_type, headers, framing, stays))
-        self._is_endless = not has_body
+        is_chunked = has_body and self.head.version == "1.1"
+        framing = "transfer-encoding: chunked\r\n" if is_chunked else ""
+        stays = (is_chunked or not has_body) and self._can_stay()
+        self._begin(status, content_type, headers, framing, b"", stays=stays)
+        self._is_bodiless, self._is_chunked = not has_body, is_chunked
 
     async def write(self, data: bytes) -> None:
         """Send more of the body, and wait until there is room for more.
@@ -163,7 +164,7 @@ class Exchange:
         """
         if self.outbox.is_gone:
             raise trio.BrokenResourceError("the peer is gone")
-        if not data or self._is_endless:
+        if not data or self._is_bodiless:
             return
         self.outbox.send(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
         if self.outbox.is_crowded:
@@ -180,7 +181,7 @@ class Exchange:
 
         Raises ValueError like `begin`. A HEAD is answered by that.
         """
-        self.outbox.send(self._head(status, content_type, headers, "", stays=False))
+        self._begin(status, content_type, headers, "", b"", stays=False)
         self._is_ended = True
 
     async def passed_on(self) -> bool:
@@ -188,7 +189,7 @@ class Exchange:
 
         Gives whether there may be a next one. Raises trio.BrokenResourceError like `write`.
         """
-        stays = self._stays and self._is_ended and not self._rest
+        stays = self._stays and self._is_ended and not self._is_followed
         if not stays:
             await self._passed_on(self.outbox.drained)
         elif self.outbox.is_crowded:
@@ -216,20 +217,28 @@ class Exchange:
         if self._is_body_due and not self.head.is_chunked and len(self._rest) >= self.head.content_length:
             self._rest = self._rest[self.head.content_length :]
             self._is_body_due = False
-        return self.head.keeps_alive and not self._is_body_due and not self._rest and self._may_stay()
+        is_last = self._is_body_due or self._is_followed or self._rest
+        return not is_last and self.head.keeps_alive and self._may_stay()
 
-    def _head(
-        self, status: int, content_type: str, headers: Mapping[str, str] | None, framing: str, stays: bool
-    ) -> bytes:
+    def _begin(
+        self,
+        status: int,
+        content_type: str,
+        headers: Mapping[str, str] | None,
+        framing: str,
+        body: bytes,
+        *,
+        stays: bool,
+    ) -> None:
         assert not self.is_begun, "a request has one response"
         if not stays:
             framing += "connection: close\r\n"
         elif self.head.version == "1.0":
             framing += "connection: keep-alive\r\n"
-        written = response_head(status, self._headers(status, content_type, headers or {}), framing)
+        written = response_head(status, self._headers(status, content_type, headers or {}), framing) + body
+        self.outbox.send(written)
         self.is_begun = True
         self._stays = stays
-        return written
 
     def _headers(self, status: int, content_type: str, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         merged = {} if status in _BODILESS else {"content-type": content_type}

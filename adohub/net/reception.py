@@ -57,35 +57,38 @@ class Reception:
 
     async def upgrade(self, outbox: Outbox, peer: Peer, *, is_excess: bool) -> Head | None:
         """Answer requests until one wants a WebSocket: its head. None if the connection is to be closed."""
-        patience_s, has_asked = self._request_s, False
         try:
-            while data := await self._first_bytes(outbox, patience_s):
-                deadline = trio.current_time() + self._request_s
-                head = plain_head(data) or await self._whole_head(outbox, data, deadline)
-                if head is None or head.is_upgrade:
-                    return head
-                exchange = Exchange(
-                    outbox,
-                    head,
-                    peer,
-                    deadline=deadline,
-                    may_stay=lambda: not (is_excess or self.draining),
-                    is_excess=is_excess,
-                )
-                if not await self._see_through(exchange):
-                    return None
-                patience_s = 0 if self.draining else IDLE_S
-                has_asked = True
-            self._metrics.errors += data is None and not (has_asked or self.draining)
+            return await self._receive(outbox, peer, is_excess=is_excess)
         except HeadRefused as refusal:
-            self._metrics.errors += 1
             outbox.send(refused(refusal))
-        except trio.BrokenResourceError:
-            self._metrics.errors += 1
+        except (trio.BrokenResourceError, trio.TooSlowError):
+            pass
+        self._metrics.errors += 1
+        return None
+
+    async def _receive(self, outbox: Outbox, peer: Peer, *, is_excess: bool) -> Head | None:
+        def may_stay() -> bool:
+            return not (is_excess or self.draining)
+
+        data = await self._first_bytes(outbox, self._request_s)
+        if data is None and not self.draining:
+            raise trio.TooSlowError("nobody connects to say nothing")
+        while data:
+            deadline = trio.current_time() + self._request_s
+            head = plain_head(data) or await self._whole_head(outbox, data, deadline)
+            if head is None or head.is_upgrade:
+                return head
+            exchange = Exchange(outbox, head, peer, deadline=deadline, may_stay=may_stay, is_excess=is_excess)
+            if not await self._see_through(exchange):
+                return None
+            data = await self._first_bytes(outbox, 0 if self.draining else IDLE_S)
         return None
 
     async def _first_bytes(self, outbox: Outbox, patience_s: float) -> bytes | None:
-        """What the next request begins with; nothing if none comes in time, or none is wanted any more."""
+        """What the next request begins with, b"" at the peer's end; None if nothing has come in time.
+
+        A drain ends the time.
+        """
         with trio.move_on_after(patience_s) as scope:
             self._waiting[scope] = None
             try:

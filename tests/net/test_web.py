@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import cast
 
 import pytest
 import structlog.testing
+import trio
 
+from adohub import Route, RouteRequest, RouteResponse
+from adohub.config import Config, Server
+from adohub.net import web
 from adohub.net.web import MAX_BODY_BYTES
+from adohub.plugin.registry import Contribution
 from tests.net import raw
 from tests.net.strangers import SECRET, strangers
 from tests.running import FREE_PORT, open_peer, running_hub
@@ -108,3 +114,73 @@ async def test_a_route_that_crashes_gets_500_by_its_incident_only() -> None:
     (line,) = [line for line in logs if "incident" in line]
     assert message.endswith(line["incident"])
     assert line["where"] == "GET /crash"
+
+
+async def test_one_connection_serves_for_many_requests() -> None:
+    async with running_hub(FREE_PORT, strangers()) as hub, raw.asking(hub.port) as client:
+        assert (await client.ask(raw.head("/healthz"))).status == 200
+        assert (await client.ask(posted(b"hello"), "POST")).body == b"hello"
+        assert (await client.ask(raw.head("/nothing"))).status == 404
+        assert (await client.ask(raw.head("/crash"))).status == 500
+        assert (await client.ask(raw.head("/", method="HEAD"), "HEAD")).body == b""
+        assert (await client.ask(raw.head("/trpc/a.b"))).status == 404
+
+
+@pytest.mark.parametrize("method", ["get", "BREW", "X" * 100])
+@pytest.mark.parametrize("path", ["/healthz", "/nothing", "/trpc"])
+async def test_a_method_that_nobody_knows_gets_501(method: str, path: str) -> None:
+    async with running_hub() as hub:
+        assert (await fetched(hub.port, raw.head(path, method=method))).status == 501
+
+
+def answering(response: object) -> Contribution:
+    """A route GET /odd that gives `response`."""
+
+    async def answer(request: RouteRequest) -> RouteResponse:
+        return cast("RouteResponse", response)
+
+    return Contribution("odd", routes=[Route("GET", "/odd", answer)])
+
+
+ODD_RESPONSES = {
+    "a second line": RouteResponse(headers={"x-a": "b\r\nset-cookie: c"}),
+    "a second line in the type": RouteResponse(content_type="text/plain\r\nx: y"),
+    "no latin-1": RouteResponse(headers={"x-a": "€"}),
+    "a name that is none": RouteResponse(headers={"x a": "b"}),
+    "a length of its own": RouteResponse(headers={"Content-Length": "5"}),
+    "no final status": RouteResponse(101),
+    "a body that is no bytes": RouteResponse(body=cast("bytes", "text")),
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize("response", ODD_RESPONSES.values(), ids=ODD_RESPONSES.keys())
+async def test_a_route_that_answers_what_cannot_be_sent_gets_500(response: object) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with running_hub(FREE_PORT, answering(response)) as hub, raw.asking(hub.port) as client:
+            for _ in range(2):
+                answer = await client.ask(raw.head("/odd"))
+                assert answer.status == 500
+                assert b"internal fault; incident " in answer.body
+                assert "x-a" not in answer.headers
+    assert len([line for line in logs if "incident" in line]) == 2
+
+
+async def test_a_route_may_not_take_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "ANSWER_S", 0.1)
+
+    async def answer(request: RouteRequest) -> RouteResponse:
+        await trio.sleep_forever()
+
+    slow = Contribution("slow", routes=[Route("GET", "/slow", answer)])
+    async with running_hub(FREE_PORT, slow) as hub:
+        assert (await fetched(hub.port, raw.head("/slow"))).status == 503
+
+
+async def test_when_full_trpc_gets_503_and_the_connection_ends() -> None:
+    async with running_hub(Config(server=Server(port=0, max_connections=1))) as hub, open_peer(hub.url):
+        async with raw.asking(hub.port) as client:
+            response = await client.ask(raw.head("/trpc/a.b"))
+            assert (response.status, response.headers["connection"]) == (503, "close")
+            assert response.headers["retry-after"] == "1"
+            assert await client.is_over()
