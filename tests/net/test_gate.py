@@ -127,6 +127,7 @@ BAD_HANDSHAKES = {
     "a short key": (raw.upgrade(Sec_WebSocket_Key="c2hvcnQ="), 400),
     "a key that is no base64": (raw.upgrade(Sec_WebSocket_Key="*" * 24), 400),
     "a key that is no ASCII": (raw.upgrade(Sec_WebSocket_Key="é" * 24), 400),
+    "HTTP/1.0": (raw.upgrade().replace(b"1.1", b"1.0"), 400),
     "a body": (raw.upgrade(Content_Length="5") + b"body!", 400),
     "a frame that does not wait for the answer": (raw.upgrade() + raw.frame(raw.TEXT, b"PING"), 400),
     "a chunked body": (raw.upgrade(Transfer_Encoding="chunked") + b"0\r\n\r\n", 400),
