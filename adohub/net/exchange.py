@@ -39,7 +39,6 @@ class Exchange:
         "_is_body_due",
         "_is_chunked",
         "_is_ended",
-        "_is_followed",
         "_may_stay",
         "_rest",
         "_stays",
@@ -79,7 +78,6 @@ class Exchange:
         self._is_chunked = False
         self._is_bodiless = False
         self._is_ended = False
-        self._is_followed = False
         self._stays = False
 
     @property
@@ -116,14 +114,6 @@ class Exchange:
             raise HeadRefused(417, "the only thing to expect is 100-continue")
         if not self._rest:
             self.outbox.send(_CONTINUE)
-
-    async def gone(self) -> None:
-        """Wait until the peer has left. What it still sends is not acted upon: the connection will end."""
-        try:
-            while await self.outbox.receive_some():
-                self._is_followed = True
-        except trio.BrokenResourceError:
-            return
 
     # ── the response ─────────────────────────────────────────────────────────────────────────────────
 
@@ -189,7 +179,7 @@ class Exchange:
 
         Gives whether there may be a next one. Raises trio.BrokenResourceError like `write`.
         """
-        stays = self._stays and self._is_ended and not self._is_followed
+        stays = self._stays and self._is_ended
         if not stays:
             await self._passed_on(self.outbox.drained)
         elif self.outbox.is_crowded:
@@ -217,7 +207,7 @@ class Exchange:
         if self._is_body_due and not self.head.is_chunked and len(self._rest) >= self.head.content_length:
             self._rest = self._rest[self.head.content_length :]
             self._is_body_due = False
-        is_last = self._is_body_due or self._is_followed or self._rest
+        is_last = self._is_body_due or self._rest
         return not is_last and self.head.keeps_alive and self._may_stay()
 
     def _begin(

@@ -10,6 +10,9 @@ from tests.running import running_hub
 
 APP = "https://app.example"
 
+OF_TRPC = "trpc-accept, accept"
+"""What tRPC's own answers depend on."""
+
 
 def allowing(*origins: str) -> Config:
     return Config(server=Server(port=0, allowed_origins=origins))
@@ -44,13 +47,16 @@ async def test_a_page_of_an_allowed_origin_may_read_the_answer_even_if_it_is_an_
         {
             "access-control-allow-origin": APP,
             "access-control-allow-credentials": "true",
-            "vary": "origin",
+            "vary": f"origin, {OF_TRPC}",
         },
     )
 
 
 async def test_where_any_page_may_none_is_named() -> None:
-    assert await answered(allowing("*"), from_page(APP)) == (404, {"access-control-allow-origin": "*"})
+    assert await answered(allowing("*"), from_page(APP)) == (
+        404,
+        {"access-control-allow-origin": "*", "vary": OF_TRPC},
+    )
 
 
 @pytest.mark.parametrize("origins", [(), (APP,)])
@@ -64,13 +70,14 @@ async def test_a_page_of_another_origin_gets_403_and_may_not_read_even_that(
 
 
 async def test_a_page_of_the_hub_itself_may_ask_whatever_is_allowed() -> None:
-    assert await answered(allowing(), from_page("http://hub", "POST")) == (404, {})
-    assert await answered(allowing(APP), from_page("http://hub", "POST")) == (404, {"vary": "origin"})
+    assert await answered(allowing(), from_page("http://hub")) == (404, {"vary": OF_TRPC})
+    told = {"vary": f"origin, {OF_TRPC}"}
+    assert await answered(allowing(APP), from_page("http://hub", "POST")) == (415, told)
 
 
 async def test_who_names_no_origin_is_no_page() -> None:
-    assert await answered(allowing(), from_page(None)) == (404, {})
-    assert await answered(allowing(APP), from_page(None)) == (404, {"vary": "origin"})
+    assert await answered(allowing(), from_page(None)) == (404, {"vary": OF_TRPC})
+    assert await answered(allowing(APP), from_page(None)) == (404, {"vary": f"origin, {OF_TRPC}"})
 
 
 async def test_no_host_makes_no_page_the_hubs_own() -> None:

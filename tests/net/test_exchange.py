@@ -331,22 +331,6 @@ async def test_who_takes_its_answer_slowly_is_given_the_time(monkeypatch: pytest
         assert trio.current_time() - began > 0.2
 
 
-async def test_an_answer_can_end_when_its_peer_has_gone() -> None:
-    gone = trio.Event()
-
-    async def answer(exchange: Exchange) -> None:
-        await exchange.gone()
-        gone.set()
-
-    async with answering(answer) as (client, _):
-        await client.stream.send_all(raw.head())
-        await client.stream.send_all(b"more that is not acted upon")
-        await trio.testing.wait_all_tasks_blocked(0.05)
-        assert not gone.is_set()
-        raw.reset(client.stream)
-        await gone.wait()
-
-
 async def test_writing_to_who_is_gone_ends() -> None:
     ended = trio.Event()
 
