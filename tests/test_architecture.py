@@ -22,6 +22,7 @@ PACKAGE = ROOT / "adohub"
 LAYERS = [
     "version",
     "errors",
+    "notes",
     "model",
     "topics",
     "structuring",

@@ -12,6 +12,7 @@ from cattrs import Converter
 from cattrs.gen import make_dict_unstructure_fn, override
 
 from adohub.model import timestamp
+from adohub.notes import NOTED
 from adohub.structuring.careful import CarefulReader
 from adohub.structuring.faults import Fault, Refusal, StructureError
 from adohub.structuring.leaves import Hook
@@ -91,6 +92,8 @@ def _writer(key: Callable[[str], str]) -> Converter:
     converter = Converter(unstruct_collection_overrides={Sequence: list, Mapping: dict})
     converter.register_unstructure_hook(datetime, timestamp)
     converter.register_unstructure_hook(bytes, lambda octets: base64.b64encode(octets).decode("ascii"))
+    for noted in NOTED:
+        converter.register_unstructure_hook(noted, lambda value: value)
 
     @converter.register_unstructure_hook_factory(attrs.has)
     def of_class(cls: type[Any]) -> Callable[[Any], dict[str, Any]]:
