@@ -1,7 +1,7 @@
 # `make` alone lists the targets.
 
 VENV := .venv
-NODE_CLIENTS := tests/clients/v10 tests/clients/v11.18 tests/clients/v11
+NODE_CLIENTS := tests/clients/v10 tests/clients/v11.18 tests/clients/v11 tests/clients/codecs
 BENCH_PEER := tests/bench/peers/trpc
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input

@@ -120,17 +120,17 @@ def with_tree(value: Any, tree: Tree) -> Any:
     """A copy of `value` that carries `tree` and no other notes."""
     if isinstance(value, dict):
         parts = {step: with_tree(value[step], part) for step, part in tree.parts.items() if step in value}
-        return _carrying(value | parts, tree)
+        return carrying(value | parts, tree)
     if isinstance(value, list):
         things = list(value)
         for step, part in tree.parts.items():
             if isinstance(step, int) and step < len(things):
                 things[step] = with_tree(things[step], part)
-        return _carrying(things, tree)
-    return _carrying(value, tree)
+        return carrying(things, tree)
+    return carrying(value, tree)
 
 
-def _carrying(value: Any, tree: Tree) -> Any:
+def carrying(value: Any, tree: Tree) -> Any:
     """`value` as it is, carrying `tree`, which the parts of it carry already."""
     carrier: NotedText | NotedList | NotedObject
     if isinstance(value, dict):
@@ -186,7 +186,7 @@ def spelled(value: Any, spell: Callable[[Any], Any], level: int = 0) -> Any:
     spelt = {step: spelled(value[step], spell, level + 1) for step in steps}
     parts = {step: part.tree for step, part in spelt.items() if part.__class__ in NOTED}
     copy = spelt if isinstance(value, dict) else list(spelt.values())
-    return _carrying(copy, Tree(None, parts)) if parts else copy
+    return carrying(copy, Tree(None, parts)) if parts else copy
 
 
 # ── as bytes ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -7,12 +7,14 @@ from typing import Any
 import orjson
 import pytest
 from attrs import frozen
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adohub import notes
 from adohub.notes import NOTED, Kind, NotedList, NotedObject, NotedText, Notes, noted_text
 from adohub.structuring import wire
+
+patiently = settings(deadline=None)
 
 VALUE = {"at": "2026-01-02T03:04:05.678Z", "seen": ["1", {"deep": ["AAE="]}], "n": 1}
 NOTES: Notes = (
@@ -66,6 +68,7 @@ def test_what_is_noted_twice_keeps_all_notes_and_the_later_word_counts() -> None
     assert dict(notes.notes_of(twice)) == {("at",): ("custom", "moment"), ("seen", 0): "bigint"}
 
 
+@patiently
 @given(values, any_notes)
 def test_notes_are_found_again_wherever_they_lie(value: Any, given_notes: Notes) -> None:
     made = notes.noted(value, given_notes)
@@ -74,6 +77,7 @@ def test_notes_are_found_again_wherever_they_lie(value: Any, given_notes: Notes)
         assert dict(notes.notes_of(made)) == dict(given_notes)
 
 
+@patiently
 @given(values, any_notes)
 def test_what_is_gathered_is_what_was_attached_with_the_place_of_it(value: Any, given_notes: Notes) -> None:
     inner = notes.noted(value, given_notes)
@@ -83,6 +87,7 @@ def test_what_is_gathered_is_what_was_attached_with_the_place_of_it(value: Any, 
         assert notes.gathered(outer) == notes.below(expected, "events", 1, 0, "payload")
 
 
+@patiently
 @given(any_notes)
 def test_notes_come_back_from_bytes(given_notes: Notes) -> None:
     kept = notes.to_bytes(given_notes)

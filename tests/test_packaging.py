@@ -127,6 +127,6 @@ def test_a_plugin_is_a_distribution_of_its_own(project: Path) -> None:
     assert list((project.parent / "tests").glob("test_*.py"))
 
 
-@pytest.mark.parametrize("client", VERSIONS)
+@pytest.mark.parametrize("client", [*VERSIONS, "codecs"])
 def test_a_node_lock_file_names_no_registry(client: str) -> None:
     assert '"resolved"' not in (HERE / client / "package-lock.json").read_text()

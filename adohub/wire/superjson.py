@@ -1,0 +1,220 @@
+"""superjson: `{"json": plain value, "meta": what JSON cannot say of it}` to noted values, and back.
+
+Law: whatever real superjson has written comes back to it as it was, and what it could not read again is
+refused on the way in: one peer's annotations must not break another's client.
+
+Source of the format: superjson 2.2 (`plainer.js`, `pathstringifier.js`, `transformer.js`). A tree of
+annotations is `[type]`, `[type, {path: tree}]` or `{path: tree}`; a path's keys and indices are joined with
+dots, and relative to the nearest annotated container. `referentialEqualities` are not looked at: they say
+what was one object, and in place of what contains itself there is null.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from adohub.notes import MOST_STEPS, NOTED, Kind, Notes, Tree, carrying
+from adohub.wire.decode import Malformed
+from adohub.wire.encode import json_bytes
+from adohub.wire.messages import ABSENT
+
+FORBIDDEN: Final = frozenset(("__proto__", "prototype", "constructor"))
+"""Steps of a path that superjson refuses, on either side."""
+
+UNDEFINED: Final = b'{"json":null,"meta":{"values":["undefined"],"v":1}}'
+"""What a procedure has answered that returns nothing."""
+
+_TYPED_ARRAYS = frozenset(
+    f"{element}Array"
+    for element in (
+        *("Int8", "Uint8", "Uint8Clamped", "Int16", "Uint16", "Int32", "Uint32"),
+        *("Float32", "Float64"),
+    )
+)
+
+
+# ── in ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def decode(value: Any) -> Any:
+    """What a superjson client has sent, as a noted plain value; ABSENT for `undefined`, or for nothing.
+
+    `value` is already parsed, and not changed. A property that is undefined is left out, in a list null
+    stands for it. Annotations of what is not there are dropped, as are those of a number, a boolean or null
+    that is all there is. Raises Malformed.
+    """
+    if value is ABSENT:
+        return ABSENT
+    if not isinstance(value, dict) or "json" not in value:
+        raise Malformed('Not superjson: an object {"json": …} is expected')
+    meta = value.get("meta")
+    if meta is None:
+        return value["json"]
+    if not isinstance(meta, dict):
+        raise Malformed("superjson: meta is no object")
+    tree = Tree()
+    _read(meta.get("values"), tree, 0, is_legacy=_is_legacy(meta.get("v")))
+    plain, _ = _applied(value["json"], tree)
+    return plain
+
+
+def _is_legacy(version: Any) -> bool:
+    r"""Whether an older superjson wrote it, whose paths know `\.` as the only escape."""
+    return version is None or (isinstance(version, int | float) and version < 1)
+
+
+def _read(annotations: Any, tree: Tree, steps_to_it: int, *, is_legacy: bool) -> None:
+    """Add `annotations` to `tree`, all steps being texts. Raises Malformed."""
+    if isinstance(annotations, list):
+        tree.kind = _kind(annotations[0] if annotations else None)
+        annotations = annotations[1] if len(annotations) > 1 else None
+    if annotations is None:
+        return
+    if not isinstance(annotations, dict):
+        raise Malformed("superjson: meta.values is no tree of annotations")
+    for path, inner in annotations.items():
+        steps = _steps(path, is_legacy=is_legacy)
+        if steps_to_it + len(steps) > MOST_STEPS:
+            raise Malformed("superjson: nested too deeply")
+        found = tree
+        for step in steps:
+            found = found.parts.setdefault(step, Tree())
+        _read(inner, found, steps_to_it + len(steps), is_legacy=is_legacy)
+
+
+def _kind(given: Any) -> Kind:
+    match given:
+        case str() if given in _FITS:
+            return given
+        case ["typed-array", str(name)] if name in _TYPED_ARRAYS:
+            return "typed-array", name
+        case ["class" | "symbol" | "custom" as family, str(name)]:
+            return family, name
+    raise Malformed("superjson: an annotation of no type that it knows")
+
+
+_TOKENS = {False: re.compile(r"\\[\\.]|\.|[^\\.]+|\\"), True: re.compile(r"\\\.|\.|[^\\.]+|\\")}
+"""What paths are made of, by whether they are old: escapes, dots, the rest."""
+
+
+def _steps(path: str, *, is_legacy: bool) -> list[str]:
+    steps = [""]
+    for piece in _TOKENS[is_legacy].findall(path):
+        if piece == ".":
+            steps.append("")
+        elif piece == "\\" and not is_legacy:
+            raise Malformed("superjson: invalid path")
+        else:
+            steps[-1] += piece[1:] if piece[0] == "\\" and len(piece) == 2 else piece
+    for step in steps:
+        if step in FORBIDDEN:
+            raise Malformed(f"superjson: {step} is not allowed as a property")
+    return steps
+
+
+def _applied(plain: Any, tree: Tree) -> tuple[Any, Tree]:
+    """`plain` as it is kept, and what of `tree` fits it beside the notes that it has. Raises Malformed."""
+    if tree.kind == "undefined":
+        return ABSENT, Tree("undefined")
+    if tree.kind == "number" and plain == "-0":
+        return -0.0, Tree()  # which JSON can say
+    if not _fits(tree.kind, plain):
+        raise Malformed(f"superjson: what is annotated as {tree.kind} is none")
+    had = plain.tree if plain.__class__ in NOTED else Tree()
+    fitting = Tree(had.kind if tree.kind is None else tree.kind, dict(had.parts))
+    kept: Any = dict(plain) if isinstance(plain, dict) else list(plain) if isinstance(plain, list) else plain
+    for step, part in tree.parts.items():
+        place = _place(plain, step)
+        if place is not None:
+            inner, notes = _applied(plain[place], part)
+            if inner is ABSENT and isinstance(kept, dict):
+                del kept[place]
+            else:
+                kept[place] = None if inner is ABSENT else inner
+            if notes:
+                fitting.parts[place] = notes
+        elif part.kind == "undefined" and isinstance(plain, dict):
+            fitting.parts[step] = part
+    return (carrying(kept, fitting) if fitting else kept), fitting
+
+
+def _place(container: Any, step: str | int) -> str | int | None:
+    """The key or index that `step`, a text, is in `container`; None if it leads nowhere."""
+    if isinstance(container, dict):
+        return step if step in container else None
+    if isinstance(container, list) and re.fullmatch(r"[0-9]{1,9}", str(step)) and int(step) < len(container):
+        return int(step)
+    return None
+
+
+def _fits(kind: Kind | None, plain: Any) -> bool:
+    """Whether superjson makes something of `plain` under this annotation, and does not throw."""
+    if isinstance(kind, tuple):
+        return kind[0] != "typed-array" or isinstance(plain, list)
+    return kind is None or _FITS[kind](plain)
+
+
+def _text(pattern: str) -> Callable[[Any], bool]:
+    matches = re.compile(pattern, re.DOTALL | re.ASCII).fullmatch
+    return lambda plain: isinstance(plain, str) and matches(plain) is not None
+
+
+_FITS: Mapping[str, Callable[[Any], bool]] = {
+    "undefined": lambda plain: True,
+    "Date": _text(r".*"),
+    "bigint": _text(r"-?\d+"),
+    "number": _text(r"NaN|-?Infinity|-0"),
+    "regexp": _text(r"/.*/[a-z]*"),
+    "URL": _text(r"[A-Za-z][A-Za-z0-9+.-]*:.*"),
+    "set": lambda plain: isinstance(plain, list),
+    "map": lambda plain: (
+        isinstance(plain, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in plain)
+    ),
+    "Error": lambda plain: isinstance(plain, dict),
+}
+"""By type: whether a plain value can be one."""
+
+
+# ── out ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def dumps(json: bytes, notes: Notes = ()) -> bytes:
+    """The superjson of a value whose JSON is `json`, with its `notes`; octets stay base64 text."""
+    if not notes:
+        return b'{"json":%b}' % json
+    meta = _meta_of_few(notes) if len(notes) <= _FEW else _meta(notes)
+    return b'{"json":%b%b}' % (json, meta)
+
+
+def _meta(notes: Notes) -> bytes:
+    tree = Tree.of(note for note in notes if note[1] != "bytes" and FORBIDDEN.isdisjoint(note[0]))
+    if not tree:
+        return b""
+    values = _annotated(tree) if tree.kind is not None else _annotations(tree)
+    return b',"meta":{"values":%b,"v":1}' % json_bytes(values)
+
+
+_FEW = 8
+"""How many notes are worth remembering what they look like: the events of a topic have the same."""
+
+_meta_of_few = lru_cache(maxsize=256)(_meta)
+
+
+def _annotated(tree: Tree) -> list[Any]:
+    inner = _annotations(tree)
+    return [tree.kind, inner] if inner else [tree.kind]
+
+
+def _annotations(tree: Tree, path: str = "") -> dict[str, Any]:
+    """What is annotated below `tree`, which lies at `path` from the nearest annotated container."""
+    found: dict[str, Any] = {}
+    for step, part in tree.parts.items():
+        here = path + str(step).replace("\\", "\\\\").replace(".", "\\.")
+        if part.kind is not None:
+            found[here] = _annotated(part)
+        else:
+            found |= _annotations(part, f"{here}.")
+    return found
