@@ -3,7 +3,8 @@
 //   node codec.mjs say FORMAT     prints a JSON list: each value as FORMAT writes it
 //   node codec.mjs check FORMAT   reads such a list, and prints one of what did not come back: [name, got]
 //
-// FORMAT is superjson, or msgpack or msgpackr, whose bytes are given as base64.
+// FORMAT is superjson, or msgpack or msgpackr, whose bytes are given as base64; of these there is also
+// "… beyond json", whose values become others on the way.
 
 import { deepStrictEqual } from "node:assert";
 import { readFileSync } from "node:fs";
@@ -46,7 +47,7 @@ const plain = {
   text: "text",
   "text of many alphabets": "Grüße, Δοκιμή, проверка, 検査, 🐘 \u0000 \u007f",
   "long text": "ă".repeat(70_000),
-  numbers: [0, 1, -1, 127, 128, -32, -33, 255, 256, 65535, 65536, -32768, -32769, 2 ** 31, 2 ** 32, -(2 ** 40)],
+  numbers: [0, 1, -1, 127, 128, -32, -33, 255, 256, 65535, 65536, -32768, -32769, 2 ** 31, 2 ** 32 - 1, 2 ** 32, -(2 ** 31), -(2 ** 31) - 1, -(2 ** 40)],
   fractions: [0.1, -2.5, 1e300, 5e-324],
   "safe integers": [Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER],
   containers: { list: [], object: {}, nested: [[[{ a: [{}] }]]], flags: [true, false, null] },
@@ -99,6 +100,9 @@ function many(seed, leaves, kinds) {
 }
 
 const packed = { ...plain, ...binary, ...many(2, binaryLeaves, ["list", "object"]) };
+const beyondJson = [
+  { date: at, "before 1970": new Date(-1), undefined, list: [undefined], large: Number.MAX_SAFE_INTEGER },
+];
 const formats = {
   superjson: {
     values: { ...rich, ...plain, ...many(1, richLeaves, ["list", "object", "map", "set"]) },
@@ -116,6 +120,7 @@ const formats = {
     read: (written) => msgpackr.unpack(Buffer.from(written, "base64")),
   },
 };
+for (const name of ["msgpack", "msgpackr"]) formats[`${name} beyond json`] = { ...formats[name], values: beyondJson };
 
 /** How what `format` reads of `written` differs from what it reads of its own writing. */
 function difference(value, written, format) {
