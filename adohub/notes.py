@@ -157,7 +157,20 @@ def notes_of(value: Any) -> Notes:
 
 def gathered(value: Any) -> Notes:
     """The notes of all noted values in `value`, however deep they lie in what is not noted."""
-    return notes_of(spelled(value, lambda leaf: leaf))
+    return tuple(_gathered(value).notes())
+
+
+def _gathered(value: Any) -> Tree:
+    if value.__class__ in NOTED:
+        return value.tree  # type: ignore[no-any-return]
+    if not isinstance(value, dict | list | tuple):
+        return _BARE
+    steps: Iterable[Any] = value.items() if isinstance(value, dict) else enumerate(value)
+    parts = {step: tree for step, item in steps if (tree := _gathered(item))}
+    return Tree(None, parts) if parts else _BARE
+
+
+_BARE = Tree()
 
 
 def below(notes: Sequence[Note], *steps: str | int) -> Notes:

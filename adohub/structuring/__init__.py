@@ -6,10 +6,12 @@ fault. The careful reader is the law and the quick one its shortcut: a test hold
 """
 
 from adohub.structuring.faults import Fault, StructureError, did_you_mean, path_text, shown
+from adohub.structuring.marks import Marks
 from adohub.structuring.structurer import Structurer, own_name, strict, wire, wire_name
 
 __all__ = [
     "Fault",
+    "Marks",
     "StructureError",
     "Structurer",
     "did_you_mean",

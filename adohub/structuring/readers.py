@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from itertools import repeat
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Literal, NewType, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, NewType, TypeVar, Union, get_args, get_origin
 
 import attrs
 from attrs import frozen
@@ -17,6 +17,8 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from adohub.structuring.faults import Refusal, wanted
 from adohub.structuring.leaves import LEAVES, Hook, one_of
+
+T = TypeVar("T")
 
 STOPPED = (ValueError, TypeError, KeyError, ForbiddenExtraKeysError, RecursionError)
 """What the quick reader raises for a bad value; anything else is a validator's bug, and is let through."""
@@ -66,7 +68,7 @@ class Reader(ABC):
 
         Raises `TypeError` for a type that has no JSON form.
         """
-        type_ = _bare(type_)
+        type_ = bare(type_)
         if type_ not in self._hooks:
             self._hooks[type_] = self._promise(type_)
             try:
@@ -87,7 +89,7 @@ class Reader(ABC):
             return LEAVES[type_]
         if isinstance(type_, type) and issubclass(type_, Enum):
             return one_of({member.value: member for member in type_})
-        if _is_class(type_):
+        if is_class(type_):
             return self.of_class(type_, self.members(type_))
         make = _SHAPES.get(get_origin(type_) or type_)
         if make is None:
@@ -150,15 +152,15 @@ class Reader(ABC):
 
     def of_union(self, arguments: Sequence[Any]) -> Hook:
         """Reads what one of the types reads: of classes those whose keys fit best, then the rest in order."""
-        types = [_bare(argument) for argument in arguments]
+        types = [bare(argument) for argument in arguments]
         others = [type_ for type_ in types if type_ is not NoneType]
         if len(others) == 1 < len(types):
             return _or_null(self.hook(others[0]))
-        classes = [(self.hook(type_), self.members(type_)) for type_ in types if _is_class(type_)]
-        rest = [self.hook(type_) for type_ in types if not _is_class(type_)]
+        classes = [(self.hook(type_), self.members(type_)) for type_ in types if is_class(type_)]
+        rest = [self.hook(type_) for type_ in types if not is_class(type_)]
 
         def read(value: Any, _: Any) -> Any:
-            return _first_read([*_best_fitting(classes, value), *rest], value)
+            return _first_read([*best_fitting(classes, value), *rest], value)
 
         return read
 
@@ -221,18 +223,18 @@ _SHAPES: Mapping[Any, Callable[[Reader, Sequence[Any]], Hook]] = {
 }
 
 
-def _bare(type_: Any) -> Any:
+def bare(type_: Any) -> Any:
     """`type_` without what only type checkers read."""
     if type_ is None:
         return NoneType
     if get_origin(type_) in (Annotated, Final):
-        return _bare(get_args(type_)[0])
+        return bare(get_args(type_)[0])
     if isinstance(type_, NewType):
-        return _bare(type_.__supertype__)
+        return bare(type_.__supertype__)
     return type_
 
 
-def _is_class(type_: Any) -> bool:
+def is_class(type_: Any) -> bool:
     """Whether `type_` is an attrs class; a generic one would need its parameters, which have no JSON form."""
     return isinstance(type_, type) and attrs.has(type_) and get_origin(type_) is None
 
@@ -241,15 +243,15 @@ def _or_null(hook: Hook) -> Hook:
     return lambda value, _: None if value is None else hook(value, _)
 
 
-def _best_fitting(classes: Sequence[tuple[Hook, Sequence[Member]]], value: Any) -> list[Hook]:
-    """The hooks of the classes that `value`'s keys fit best.
+def best_fitting(classes: Sequence[tuple[T, Sequence[Member]]], value: Any) -> list[T]:
+    """What stands for the classes that `value`'s keys fit best.
 
     Only keys and tags are looked at: if every class read it, a value nested n deep would be read 2^n times.
     """
     if not isinstance(value, Mapping) or not classes:
-        return [hook for hook, _ in classes]
+        return [one for one, _ in classes]
     misfits = [_misfit(members, value) for _, members in classes]
-    return [hook for (hook, _), misfit in zip(classes, misfits, strict=True) if misfit == min(misfits)]
+    return [one for (one, _), misfit in zip(classes, misfits, strict=True) if misfit == min(misfits)]
 
 
 def _misfit(members: Sequence[Member], given: Mapping[Any, Any]) -> tuple[int, int]:

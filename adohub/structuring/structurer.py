@@ -16,6 +16,7 @@ from adohub.notes import NOTED
 from adohub.structuring.careful import CarefulReader
 from adohub.structuring.faults import Fault, Refusal, StructureError
 from adohub.structuring.leaves import Hook
+from adohub.structuring.marks import Marks, marks
 from adohub.structuring.readers import STOPPED, QuickReader
 from adohub.structuring.recogniser import Recogniser, recogniser
 
@@ -69,6 +70,10 @@ class Structurer:
     def recogniser(self, type_: type[Any]) -> Recogniser:
         """Tells what reading and writing would only give back as it is (see there)."""
         return recogniser(type_, self._quick.members(type_))
+
+    def marks(self, type_: Any) -> Marks:
+        """Where the type has times and octets, resolved once. Raises `TypeError` like `structure`."""
+        return marks(type_, self._quick)
 
     def unstructure(self, value: object) -> Any:
         """`value` in JSON's types: times as UTC text, bytes as base64, no None where None is the default."""

@@ -20,8 +20,10 @@ import orjson
 from ormsgpack import OPT_DATETIME_AS_TIMESTAMP_EXT, packb, unpackb
 
 from adohub.model import timestamp
-from adohub.notes import Note, Tree, noted_text, spelled
+from adohub.notes import Note, Tree, gathered, noted_text, spelled
+from adohub.structuring import Marks
 from adohub.wire.decode import Malformed
+from adohub.wire.encode import json_bytes
 from adohub.wire.messages import ABSENT
 
 # ── in ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -132,6 +134,14 @@ def pack(value: Any, notes: Sequence[Note] = ()) -> bytes:
 def pack_json(json: bytes, notes: Sequence[Note] = ()) -> bytes:
     """`pack` for a value whose JSON is `json`."""
     return pack(orjson.loads(json), notes)
+
+
+def pack_value(value: Any, marks: Marks | None = None) -> bytes:
+    """`value` as MessagePack: JSON-ready, with noted values in it perhaps, and of the type of `marks`.
+
+    What JSON makes of it is packed, so that both tell the same. Raises TypeError like `json_bytes`.
+    """
+    return pack_json(json_bytes(value), (*gathered(value), *(marks.find(value) if marks else ())))
 
 
 def packed_text(text: str) -> bytes:

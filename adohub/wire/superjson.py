@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from adohub.notes import MOST_STEPS, NOTED, Kind, Notes, Tree, carrying
+from adohub.notes import MOST_STEPS, NOTED, Kind, Notes, Tree, carrying, gathered
+from adohub.structuring import Marks
 from adohub.wire.decode import Malformed
 from adohub.wire.encode import json_bytes
 from adohub.wire.messages import ABSENT
@@ -187,6 +188,14 @@ def dumps(json: bytes, notes: Notes = ()) -> bytes:
         return b'{"json":%b}' % json
     meta = _meta_of_few(notes) if len(notes) <= _FEW else _meta(notes)
     return b'{"json":%b%b}' % (json, meta)
+
+
+def dumps_value(value: Any, marks: Marks | None = None) -> bytes:
+    """The superjson of `value`: JSON-ready, with noted values in it perhaps, and of the type of `marks`.
+
+    Raises TypeError like `json_bytes`.
+    """
+    return dumps(json_bytes(value), (*gathered(value), *(marks.find(value) if marks else ())))
 
 
 def _meta(notes: Notes) -> bytes:

@@ -18,7 +18,7 @@ from adohub.notes import MOST_LEVELS, MOST_STEPS, NOTED, Notes, gathered, notes_
 from adohub.structuring import wire
 from adohub.wire.decode import Malformed
 from adohub.wire.messages import ABSENT
-from adohub.wire.packed import map_header, pack, pack_json, packed_text, unpack
+from adohub.wire.packed import map_header, pack, pack_json, pack_value, packed_text, unpack
 from tests.wire.strategies import nested, scalars, texts
 
 patiently = settings(deadline=None)
@@ -158,6 +158,19 @@ def test_packing_changes_nothing_of_what_is_packed() -> None:
     value = {"a": ["AAE="]}
     pack(value, [(("a", 0), "bytes")])
     assert value == {"a": ["AAE="]}
+
+
+def test_an_answer_has_octets_by_its_type_and_by_the_noted_values_in_it() -> None:
+    value = {"content": "/w==", "at": "2026-01-02T00:00:00.000Z", "meta": [unpack(b"\x91\xc4\x01x")]}
+    expected = {"content": b"\xff", "at": "2026-01-02T00:00:00.000Z", "meta": [[b"x"]]}
+    assert ormsgpack.unpackb(pack_value(value, wire.marks(Upload))) == expected
+    assert ormsgpack.unpackb(pack_value(value)) == expected | {"content": "/w=="}
+
+
+def test_an_answer_is_what_json_makes_of_it() -> None:
+    assert ormsgpack.unpackb(pack_value({"a": float("nan"), "b": (1, 2)})) == {"a": None, "b": [1, 2]}
+    with pytest.raises(TypeError):
+        pack_value({"a": b"octets that nobody has spelled"})
 
 
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 65_536])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -139,6 +140,30 @@ def test_many_notes_and_few_are_written_alike() -> None:
     many: Notes = tuple(((f"k{number}",), "Date") for number in range(100))
     form = json.loads(superjson.dumps(b"{}", many))
     assert form["meta"] == {"values": {f"k{number}": ["Date"] for number in range(100)}, "v": 1}
+
+
+@frozen
+class Answer:
+    """What a procedure may say its answer is."""
+
+    at: datetime
+    octets: bytes
+    events: list[Any]
+
+
+def test_an_answer_is_annotated_by_its_type_and_by_the_noted_values_in_it() -> None:
+    payload = noted({"at": MOMENT, "octets": "AAE="}, [(("at",), "Date"), (("octets",), "bytes")])
+    value = {"at": MOMENT, "octets": "AAE=", "events": [{"payload": payload}]}
+    assert json.loads(superjson.dumps_value(value, wire.marks(Answer))) == annotated(
+        value, {"events.0.payload.at": ["Date"], "at": ["Date"]}
+    )
+    assert json.loads(superjson.dumps_value(value)) == annotated(value, {"events.0.payload.at": ["Date"]})
+    assert superjson.dumps_value([1]) == b'{"json":[1]}'
+
+
+def test_an_answer_that_is_no_json_is_refused_as_json_refuses_it() -> None:
+    with pytest.raises(TypeError):
+        superjson.dumps_value({"a": object()})
 
 
 # ── what becomes of it inside ────────────────────────────────────────────────────────────────────────
