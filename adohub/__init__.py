@@ -23,6 +23,7 @@ from adohub.plugin.contracts import (
     Source,
     Submission,
     Topic,
+    WholeEvent,
 )
 from adohub.plugin.hookspecs import hookimpl
 from adohub.plugin.repeats import Repeats
@@ -68,6 +69,7 @@ __all__ = [
     "StorageSettings",
     "Submission",
     "Topic",
+    "WholeEvent",
     "__version__",
     "from_fields",
     "hookimpl",

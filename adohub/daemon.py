@@ -42,6 +42,7 @@ from adohub.net.web import Web
 from adohub.plugin.registry import Registry
 from adohub.plugin.storage import Storage, StorageEngine, StorageSettings
 from adohub.process import raise_descriptor_limit, settle_in
+from adohub.typegen import offer, schema_hash
 from adohub.wire.dialects import PLAIN_ONLY
 
 SPARE_DESCRIPTORS = 64
@@ -112,7 +113,14 @@ class Daemon:
             allow_undeclared=config.topics.allow_undeclared,
             endings=registry.endings,
         )
-        service = HubService(registry, journal, intake, policy, engine=config.storage.engine)
+        service = HubService(
+            registry,
+            journal,
+            intake,
+            policy,
+            engine=config.storage.engine,
+            schema_hash=schema_hash(offer(registry, config)),
+        )
         dispatch = Dispatch(registry, service, journal, Replays(journal), routes, policy)
         authentication = Authentication(
             registry.authenticators,

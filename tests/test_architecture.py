@@ -31,6 +31,7 @@ LAYERS = [
     "plugin",
     "metrics",
     "hub",
+    "typegen",
     "net",
     "logs",
     "process",

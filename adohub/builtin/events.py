@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from attrs import Attribute, field, frozen, validators
@@ -15,6 +16,7 @@ from adohub import (
     PublishRequest,
     Receipt,
     Selection,
+    WholeEvent,
     hookimpl,
     is_pattern,
 )
@@ -62,6 +64,29 @@ class HistoryInput:
     limit: int = field(default=DEFAULT_HISTORY_EVENTS, validator=validators.ge(1))
 
 
+@frozen
+class Published:
+    """The event is kept, under this id and with this timestamp."""
+
+    id: str
+    timestamp: datetime
+
+
+@frozen
+class PublishedMany:
+    """The events are kept, under these ids."""
+
+    ids: Sequence[str]
+
+
+@frozen
+class HistoryPage:
+    """Some events, in their order; `next` is a value for `after`, or null at the end."""
+
+    events: Sequence[WholeEvent]
+    next: str | None
+
+
 def publish(input: PublishRequest, call: Call) -> Pending[Any]:
     """Answers `{id, timestamp}` once storage holds the event."""
     return call.hub.submit(call.principal, [input]).then(_receipt)
@@ -101,9 +126,9 @@ async def history(input: HistoryInput, call: Call) -> Any:
 @hookimpl
 def adohub_procedures(config: object) -> list[Procedure]:
     return [
-        Procedure("events.publish", "mutation", publish, PublishRequest),
-        Procedure("events.publishMany", "mutation", publish_many, PublishManyInput),
-        Procedure("events.history", "query", history, HistoryInput),
+        Procedure("events.publish", "mutation", publish, PublishRequest, Published),
+        Procedure("events.publishMany", "mutation", publish_many, PublishManyInput, PublishedMany),
+        Procedure("events.history", "query", history, HistoryInput, HistoryPage),
     ]
 
 

@@ -6,6 +6,7 @@ A key's value is its newest `state.changed` event, whose offset is the revision.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from attrs import field, frozen, validators
@@ -86,6 +87,37 @@ class PrefixInput:
     prefix: str = field(validator=validators.max_len(MAX_KEY_CHARS))
 
 
+@frozen
+class Revision:
+    """What the key has come to."""
+
+    revision: int
+
+
+@frozen
+class StateValue:
+    """What a key has, and since which revision."""
+
+    value: Any
+    revision: int
+
+
+@frozen
+class StateEntry:
+    """A key, what it has, and since which revision."""
+
+    key: str
+    value: Any
+    revision: int
+
+
+@frozen
+class StateEntries:
+    """The chosen keys, in order."""
+
+    entries: Sequence[StateEntry]
+
+
 def set_(input: SetInput, call: Call) -> Pending[Any]:
     """Answers `{revision}`."""
     payload = {"op": "set", "key": input.key, "value": input.value}
@@ -156,6 +188,7 @@ def adohub_channels(config: StateConfig) -> list[Channel]:
     return [
         Channel(
             "state.onChange",
+            topics=[TOPIC],
             input=PrefixInput,
             select=_below,
             revised=True,
@@ -167,8 +200,8 @@ def adohub_channels(config: StateConfig) -> list[Channel]:
 @hookimpl
 def adohub_procedures(config: StateConfig) -> list[Procedure]:
     return [
-        Procedure("state.set", "mutation", set_, SetInput),
-        Procedure("state.delete", "mutation", delete, DeleteInput),
-        Procedure("state.get", "query", get, GetInput),
-        Procedure("state.list", "query", list_, PrefixInput),
+        Procedure("state.set", "mutation", set_, SetInput, Revision),
+        Procedure("state.delete", "mutation", delete, DeleteInput, Revision),
+        Procedure("state.get", "query", get, GetInput, StateValue | None),
+        Procedure("state.list", "query", list_, PrefixInput, StateEntries),
     ]

@@ -28,6 +28,7 @@ _COMMANDS: Mapping[str, str] = {
     "status": "adohub.cli.status",
     "config": "adohub.cli.config",
     "plugins": "adohub.cli.plugins",
+    "typegen": "adohub.cli.typegen",
 }
 """Each built-in command's module, which holds it under the name `command`."""
 

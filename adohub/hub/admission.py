@@ -41,7 +41,7 @@ class Admission:
 
 _structure_shared = wire.compile(SubscriptionInput)
 
-_by_field = Structurer(lambda attribute: attribute.removesuffix("_"), closed=False)
+by_field = Structurer(lambda attribute: attribute.removesuffix("_"), closed=False)
 """Reads derived inputs, whose attributes are fields' own wire names with `_` behind: so any name will do."""
 
 
@@ -57,7 +57,7 @@ class Entrance:
     def _(self) -> Callable[[object], Any]:
         if self.channel.input is not None:
             return wire.compile(self.channel.input)
-        return _by_field.compile(derived_input(self.channel))
+        return by_field.compile(derived_input(self.channel))
 
     def admit(self, request: Request, principal: Principal, policy: Policy, dialect: Dialect) -> Admission:
         """What `request` subscribes to. Raises PeerError: BAD_REQUEST naming each field, FORBIDDEN."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,23 +20,33 @@ from adohub.plugin.storage import Page, Receipt
 from adohub.structuring import wire_name
 from adohub.topics import Selection
 from adohub.version import __version__
-from adohub.wire.encode import json_bytes
 
 MAX_HISTORY_EVENTS = 1000
 """The most events that one page of history holds."""
 
 
 class HubService:
-    """The narrow face of the hub (`adohub.plugin.contracts.Hub`). `engine` is the storage engine's name."""
+    """The narrow face of the hub (`adohub.plugin.contracts.Hub`).
+
+    `engine` is the storage engine's name, `schema_hash` what tells the types of all this from others.
+    """
 
     def __init__(
-        self, registry: Registry, journal: Journal, intake: Intake, policy: Policy, *, engine: str
+        self,
+        registry: Registry,
+        journal: Journal,
+        intake: Intake,
+        policy: Policy,
+        *,
+        engine: str,
+        schema_hash: str,
     ) -> None:
         self._registry = registry
         self._journal = journal
         self._intake = intake
         self._policy = policy
         self._engine = engine
+        self._schema_hash = schema_hash
         self._instance = secrets.token_hex(6)
         self._started_at = trio.current_time()
         self._is_draining: Callable[[], bool] = lambda: False
@@ -139,7 +148,7 @@ class HubService:
                 for plugin in self._registry.plugins
             ],
             "engine": self._engine,
-            "schemaHash": hashlib.sha256(json_bytes([channels, topics])).hexdigest(),
+            "schemaHash": self._schema_hash,
         }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal, Protocol, get_args
 
 import attrs
@@ -72,12 +73,12 @@ class Channel:
     that storage no longer holds, `on_slow` about a client that does not keep up. `tracked` is the path of
     its twin whose data is `{id, data}`; a `stream.*` channel has one without asking.
 
-    `select` replaces `topics`, `key` and `where` for a channel whose input says more: it gets an instance
-    of the attrs class `input` and returns the Selection. `whole` shows events whole: `{id, topic, key,
-    payload, timestamp}`. `revised` adds a field `revision` to what is shown, the number that `Hub.change`
-    has returned for it. With `synced` a subscription begins with the newest event of each key that has not
-    ended, whatever `replay` says, then shows this payload, then changes; so it does after a gap, too, and
-    then with what has ended since.
+    `select` replaces `key` and `where` for a channel whose input says more: it gets an instance of the attrs
+    class `input` and returns the Selection; `topics` then only says what that may choose from. `whole` shows
+    events whole: `{id, topic, key, payload, timestamp}`. `revised` adds a field `revision` to what is shown,
+    the number that `Hub.change` has returned for it. With `synced` a subscription begins with the newest
+    event of each key that has not ended, whatever `replay` says, then shows this payload, then changes; so it
+    does after a gap, too, and then with what has ended since.
     """
 
     path: str
@@ -232,6 +233,21 @@ class PublishRequest:
 
 
 @frozen
+class WholeEvent:
+    """An event as `stream.onEvent` and `events.history` show it: what a procedure's `output` says for one.
+
+    Generated types make of it the union over all topics, each with its own payload; so they do of
+    `PublishRequest` in an input.
+    """
+
+    id: str
+    topic: str
+    key: str | None
+    payload: Any
+    timestamp: datetime
+
+
+@frozen
 class Change:
     """A new value for a key of a state topic, or the end of one.
 
@@ -262,12 +278,16 @@ class Procedure:
     function runs at once, in the order in which its connection sent the calls; for the rest it may return a
     `Pending`, which costs no task, or an awaitable. A coroutine function runs on its own. The result is
     JSON-ready or an attrs instance.
+
+    `output` is its type, for clients' types alone: nothing is checked against it. It may be anything that an
+    attribute of an attrs class may be, `datetime` where the result has a time as text; None says nothing.
     """
 
     path: str
     kind: Literal["query", "mutation"]
     run: Callable[[Any, Call], Any]
     input: type[Any] | None = None
+    output: Any = None
 
     def __attrs_post_init__(self) -> None:
         _check_path(self.path)
@@ -336,4 +356,5 @@ __all__ = [
     "Source",
     "Submission",
     "Topic",
+    "WholeEvent",
 ]

@@ -249,11 +249,12 @@ def _unclaimed(contribution: Contribution, others: Sequence[Contribution]) -> Co
 
 
 def _check_types(contribution: Contribution) -> None:
-    """Every type that the wire will be read by must be one that it can be read by."""
-    types = [
+    """Every type that the wire is read by, or that clients are told of, must have a form there."""
+    types: list[tuple[str, Any]] = [
         *((f"topic {topic.name}", topic.type) for topic in contribution.topics),
         *((f"channel {channel.path}", channel.input) for channel in contribution.channels),
         *((f"procedure {procedure.path}", procedure.input) for procedure in contribution.procedures),
+        *((f"output of {procedure.path}", procedure.output) for procedure in contribution.procedures),
     ]
     for owner, type_ in types:
         if type_ is None:

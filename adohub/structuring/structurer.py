@@ -17,7 +17,7 @@ from adohub.structuring.careful import CarefulReader
 from adohub.structuring.faults import Fault, Refusal, StructureError
 from adohub.structuring.leaves import Hook
 from adohub.structuring.marks import Marks, marks
-from adohub.structuring.readers import STOPPED, QuickReader
+from adohub.structuring.readers import STOPPED, Member, QuickReader
 from adohub.structuring.recogniser import Recogniser, recogniser
 
 T = TypeVar("T")
@@ -74,6 +74,10 @@ class Structurer:
     def marks(self, type_: Any) -> Marks:
         """Where the type has times and octets, resolved once. Raises `TypeError` like `structure`."""
         return marks(type_, self._quick)
+
+    def members(self, cls: type[Any]) -> Sequence[Member]:
+        """What objects of the attrs class `cls` are made of, under their keys. Raises `TypeError`."""
+        return self._quick.members(cls)
 
     def unstructure(self, value: object) -> Any:
         """`value` in JSON's types: times as UTC text, bytes as base64, no None where None is the default."""

@@ -35,6 +35,13 @@ class AddInput:
     text: str
 
 
+@frozen
+class Added:
+    """The note is kept, as the event of this id."""
+
+    id: str
+
+
 @hookimpl
 def adohub_config_type() -> type[Settings]:
     return Settings
@@ -59,4 +66,4 @@ def adohub_procedures(config: Settings) -> list[Procedure]:
         [receipt] = await call.hub.submit(call.principal, [PublishRequest("note.added", note)])
         return {"id": str(receipt.position)}
 
-    return [Procedure("notes.add", "mutation", add, AddInput)]
+    return [Procedure("notes.add", "mutation", add, AddInput, Added)]

@@ -24,6 +24,7 @@ COMMANDS = [
     ["config", "show"],
     ["plugins"],
     ["plugins", "list"],
+    ["typegen"],
 ]
 CLIENTS = [
     ["exec", "--task", "t", "--", "true"],
@@ -46,7 +47,7 @@ async def test_help_of_all_names_every_command() -> None:
     ended = await adohub("--help")
     assert ended.status == 0
     listed = [line.split()[0] for line in ended.out.split("Commands:")[1].splitlines() if line]
-    assert listed[:9] == [command[0] for command in COMMANDS if len(command) == 1]
+    assert listed[:10] == [command[0] for command in COMMANDS if len(command) == 1]
 
 
 async def test_the_version_is_told() -> None:
@@ -68,6 +69,10 @@ async def test_the_version_is_told() -> None:
         (["config", "bogus"], "bogus"),
         (["config", "check", "--config", "/no/such/file"], "/no/such/file: no such file"),
         (["plugins", "list", "--config", "/no/such/file"], "/no/such/file: no such file"),
+        (["typegen", "--config", "/no/such/file"], "/no/such/file: no such file"),
+        (["typegen", "--check"], "--out"),
+        (["typegen", "--trpc", "9"], "--trpc"),
+        (["typegen", "--out", "/no/such/folder/hub.ts"], "/no/such/folder/hub.ts"),
     ],
 )
 async def test_a_wrong_command_line_exits_2_in_plain_words(arguments: list[str], words: str) -> None:
