@@ -15,6 +15,8 @@ from typing import Any, Literal, NamedTuple, TypeVar, cast
 import orjson
 from attrs import field, frozen
 
+from adohub.notes import from_bytes, noted
+
 T = TypeVar("T")
 
 Replay = Literal["none", "last", "all"]
@@ -75,6 +77,7 @@ class Draft(NamedTuple):
     `ends` names topics of which nothing more is to come for this key, the draft's own perhaps among them:
     what they have of it goes from the newest after a while. `if_revision` makes it conditional: it is kept
     only if the newest event of its (topic, key) has this offset, 0 standing for none or an ended one.
+    `notes`: what the JSON cannot say, in the form of `adohub.notes.to_bytes`; storage keeps it unread.
     """
 
     topic: str
@@ -85,19 +88,24 @@ class Draft(NamedTuple):
     idempotency_key: str | None = None
     ends: tuple[str, ...] = ()
     if_revision: int | None = None
+    notes: bytes = b""
 
     def __repr__(self) -> str:
         return f"Draft({self.topic!r}, key={self.key!r}, {len(self.body)} bytes)"
 
 
 class Event(NamedTuple):
-    """One immutable fact, kept by storage at `position`. `body` is the payload's JSON, in wire form."""
+    """One immutable fact, kept by storage at `position`. `body` is the payload's JSON, in wire form.
+
+    `notes`: what the JSON cannot say, if there is anything (see `Draft`).
+    """
 
     position: Position
     topic: str
     key: str | None
     body: bytes
     timestamp: str
+    notes: bytes = b""
 
     @property
     def id(self) -> str:
@@ -108,6 +116,11 @@ class Event(NamedTuple):
     def payload(self) -> Mapping[str, Any]:
         """The payload in wire form, decoded afresh at each access."""
         return cast("Mapping[str, Any]", orjson.loads(self.body))
+
+    @property
+    def noted_payload(self) -> Mapping[str, Any]:
+        """`payload`, with its notes: for those who hand it on to clients."""
+        return noted(self.payload, from_bytes(self.notes)) if self.notes else self.payload
 
     def __repr__(self) -> str:
         return f"Event({self.id!r}, {self.topic!r}, key={self.key!r}, {len(self.body)} bytes)"

@@ -149,7 +149,7 @@ def notes_of(value: Any) -> Notes:
     """The notes that `value` carries; those of its fields, if it is an object that carries none itself."""
     if value.__class__ in NOTED:
         return value.notes  # type: ignore[no-any-return]
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or NOTED.isdisjoint(map(type, value.values())):
         return ()
     fields = [(name, field) for name, field in value.items() if field.__class__ in NOTED]
     return tuple(note for name, field in fields for note in below(field.notes, name))
@@ -184,17 +184,17 @@ def below(notes: Sequence[Note], *steps: str | int) -> Notes:
 def spelled(value: Any, spell: Callable[[Any], Any], level: int = 0) -> Any:
     """A copy of `value` in which `spell` has replaced whatever is no container, by a noted text perhaps.
 
-    `level`: how deep it lies. Raises ValueError where that is more than JSON, or a note, may.
+    `level`: how deep it lies. Raises RecursionError where that is more than JSON, or a note, may.
     """
     if value.__class__ in NOTED:
         return value
     if not isinstance(value, dict | list | tuple):
         leaf = spell(value)
         if level > MOST_STEPS and leaf.__class__ in NOTED:
-            raise ValueError("nested too deeply")
+            raise RecursionError("nested too deeply")
         return leaf
     if level == MOST_LEVELS:
-        raise ValueError("nested too deeply")
+        raise RecursionError("nested too deeply")
     steps: Iterable[Any] = value if isinstance(value, dict) else range(len(value))
     spelt = {step: spelled(value[step], spell, level + 1) for step in steps}
     parts = {step: part.tree for step, part in spelt.items() if part.__class__ in NOTED}

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adohub.model import Draft, Event, Position, Principal, from_fields, now, texts, timestamp
+from adohub.notes import notes_of, to_bytes
 from tests.wire import strategies as some
 
 patiently = settings(deadline=None)
@@ -109,6 +110,14 @@ def test_a_payload_is_decoded_afresh_so_that_nobody_can_spoil_it() -> None:
     assert EVENT.payload is not EVENT.payload
 
 
+def test_a_payload_can_be_had_with_its_notes() -> None:
+    notes = ((("at",), "Date"),)
+    event = EVENT._replace(body=b'{"at":"2026-01-02"}', notes=to_bytes(notes))
+    assert event.noted_payload == {"at": "2026-01-02"}
+    assert notes_of(event.noted_payload) == notes
+    assert notes_of(EVENT.noted_payload) == notes_of(event.payload) == ()
+
+
 def test_payloads_are_kept_out_of_logs() -> None:
     draft = Draft("a.b", None, b'{"password":"x"}', EVENT.timestamp)
     assert "password" not in repr(draft)
@@ -131,7 +140,7 @@ def test_nouns_are_frozen(noun: object, attribute: str) -> None:
 
 
 def test_what_is_made_from_fields_is_what_a_call_makes() -> None:
-    fields = (EVENT.position, "a.b", "k", b"{}", "now")
+    fields = (EVENT.position, "a.b", "k", b"{}", "now", b"[null]")
     made = from_fields(Event)(fields)
     assert (made, type(made), made.topic) == (Event(*fields), Event, "a.b")
 

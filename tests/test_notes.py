@@ -173,10 +173,10 @@ def nested(leaf: Any, levels: int) -> Any:
 def test_what_is_nested_too_deeply_is_refused_and_nothing_less() -> None:
     assert notes.spelled(nested(1, notes.MOST_LEVELS), spell) == nested(1, notes.MOST_LEVELS)
     assert orjson.dumps(notes.spelled(nested(1, notes.MOST_LEVELS), spell))
-    with pytest.raises(ValueError, match="nested too deeply"):
+    with pytest.raises(RecursionError, match="nested too deeply"):
         notes.spelled(nested(1, notes.MOST_LEVELS + 1), spell)
     assert notes.spelled(nested(b"", notes.MOST_STEPS), spell) == nested("", notes.MOST_STEPS)
-    with pytest.raises(ValueError, match="nested too deeply"):
+    with pytest.raises(RecursionError, match="nested too deeply"):
         notes.spelled(nested(b"", notes.MOST_STEPS + 1), spell)
 
 

@@ -115,7 +115,7 @@ async def history(input: HistoryInput, call: Call) -> Any:
             "id": event.id,
             "topic": event.topic,
             "key": event.key,
-            "payload": event.payload,
+            "payload": event.noted_payload,
             "timestamp": event.timestamp,
         }
         for event in page.events

@@ -164,7 +164,7 @@ async def list_(input: PrefixInput, call: Call) -> Any:
 
 
 def _entry(event: Event) -> dict[str, Any]:
-    return {"key": event.key, "value": event.payload["value"], "revision": event.position.offset}
+    return {"key": event.key, "value": event.noted_payload["value"], "revision": event.position.offset}
 
 
 def _below(input: PrefixInput) -> Selection:

@@ -1,18 +1,24 @@
-"""The only place a draft is made: a payload is checked against its topic, keyed, dated and encoded, once."""
+"""The only place a draft is made: a payload is checked against its topic, keyed, dated and encoded, once.
+
+A typed part of a payload needs no notes: its type says what it is. Of what may be anything they are kept.
+"""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import attrs
+import orjson
 from attrs import frozen
 
 from adohub.errors import PeerError
 from adohub.model import EXISTS, Draft, from_fields, now, timestamp
+from adohub.notes import NOTED, noted_text, notes_of, spelled, to_bytes
 from adohub.plugin.contracts import Change, PublishRequest, Topic
-from adohub.structuring import StructureError, did_you_mean, wire
+from adohub.structuring import Marks, StructureError, did_you_mean, wire
 from adohub.topics import is_topic
 from adohub.wire.encode import json_bytes
 
@@ -28,14 +34,13 @@ class _Form:
     recognises: Callable[[object], bool]
     structure: Callable[[object], Any]
     write: Callable[[Any], Mapping[str, Any]]
+    marks: Marks
     is_dated: bool
     """Whether the payload's `timestamp` is the event's."""
     ends: tuple[str, ...] = ()
 
     def wire_form(self, payload: Any) -> Mapping[str, Any]:
         """The payload as the wire shows it. Raises StructureError."""
-        if self.recognises(payload):
-            return payload  # type: ignore[no-any-return]
         type_ = self.topic.type
         is_instance = type_ is not None and isinstance(payload, type_)
         return self.write(payload if is_instance else self.structure(payload))
@@ -72,7 +77,7 @@ class Intake:
         form = self._forms.get(request.topic) or self._undeclared(request.topic)
         if request.idempotency_key is not None:
             _check_idempotency_key(request.idempotency_key)
-        payload, body = _written(form, request.payload)
+        payload, body, notes = _written(form, request.payload)
         key = _key(form.topic, payload)
         ends = form.ends if key is not None else ()
         moment = payload.get("timestamp") if form.is_dated else None
@@ -86,6 +91,7 @@ class Intake:
                 request.idempotency_key,
                 ends,
                 None,
+                notes,
             )
         )
 
@@ -96,7 +102,7 @@ class Intake:
             raise PeerError("BAD_REQUEST", f'topic: "{change.topic}" is no state topic')
         if change.idempotency_key is not None:
             _check_idempotency_key(change.idempotency_key)
-        payload, body = _written(form, change.payload)
+        payload, body, notes = _written(form, change.payload)
         return Draft(
             change.topic,
             _key(form.topic, payload),
@@ -106,6 +112,7 @@ class Intake:
             change.idempotency_key,
             (change.topic,) if change.deletes else (),
             EXISTS if change.deletes and change.if_revision is None else change.if_revision,
+            notes,
         )
 
     def _undeclared(self, topic: str) -> _Form:
@@ -121,28 +128,59 @@ class Intake:
         raise PeerError("BAD_REQUEST", f'topic: no plugin declares "{topic}"{hint}')
 
 
-def _written(form: _Form, payload: object) -> tuple[Mapping[str, Any], bytes]:
-    """The payload in wire form, and that as JSON. Raises PeerError."""
+def _written(form: _Form, given: Any) -> tuple[Mapping[str, Any], bytes, bytes]:
+    """The payload in wire form, that as JSON, and its notes. Raises PeerError."""
     try:
-        written = form.wire_form(payload)
-        # A copy takes no more memory than it needs. Measured reason: the serializer's own bytes begin a
-        # kilobyte of heap, whose rest is unused as long as storage keeps them: 2.2 kB an event, not 0.5.
-        body = memoryview(json_bytes(written)).tobytes()
+        if form.recognises(given):
+            payload, json, notes = given, json_bytes(given), b""
+        else:
+            payload, json, notes = _read(form, given)
     except StructureError as error:
         raise PeerError("BAD_REQUEST", str(error)) from error
     except TypeError as error:
         raise PeerError("BAD_REQUEST", f"the payload cannot be written as JSON: {error}") from error
     except RecursionError as error:
         raise PeerError("BAD_REQUEST", "the payload is nested too deeply") from error
-    if 0 < form.topic.max_bytes < len(body):
-        message = f"the payload is {len(body)} bytes long; {form.topic.max_bytes} are allowed"
+    # A copy takes no more memory than it needs. Measured reason: the serializer's own bytes begin a
+    # kilobyte of heap, whose rest is unused as long as storage keeps them: 2.2 kB an event, not 0.5.
+    body = memoryview(json).tobytes()
+    if 0 < form.topic.max_bytes < len(body) + len(notes):
+        message = f"the payload is {len(body) + len(notes)} bytes long; {form.topic.max_bytes} are allowed"
         raise PeerError("PAYLOAD_TOO_LARGE", message)
-    return written, body
+    return payload, body, notes
+
+
+def _read(form: _Form, given: Any) -> tuple[Mapping[str, Any], bytes, bytes]:
+    """`_written` for what has yet to be read. Raises StructureError; TypeError if it is no JSON."""
+    payload = form.wire_form(given)
+    try:
+        json = orjson.dumps(payload, None, orjson.OPT_PASSTHROUGH_DATETIME)
+    except TypeError:
+        payload = spelled(payload, _spell)
+        json = json_bytes(payload)
+    if form.marks.is_closed:
+        return payload, json, b""
+    notes = notes_of(given if given.__class__ in NOTED else payload)
+    return payload, json, to_bytes(note for note in notes if form.marks.free(note[0])) if notes else b""
+
+
+def _spell(leaf: Any) -> Any:
+    """`leaf` as JSON has it, if it is a time or octets, which a source may publish as they are."""
+    if isinstance(leaf, datetime):
+        return noted_text(timestamp(leaf), "Date")
+    if isinstance(leaf, bytes | bytearray | memoryview):
+        return noted_text(b64encode(leaf).decode("ascii"), "bytes")
+    return leaf
+
+
+_ANYTHING = wire.marks(Any)
 
 
 def _form(topic: Topic, ends: Sequence[str] = ()) -> _Form:
     if topic.type is None:
-        return _Form(topic, lambda _: False, _object, lambda one: one, is_dated=False, ends=tuple(ends))
+        return _Form(
+            topic, lambda _: False, _object, lambda one: one, _ANYTHING, is_dated=False, ends=tuple(ends)
+        )
     attrs.resolve_types(topic.type)
     dates = [each for each in attrs.fields(topic.type) if each.name == "timestamp"]
     is_dated = any(each.type in (datetime, datetime | None) for each in dates)
@@ -151,6 +189,7 @@ def _form(topic: Topic, ends: Sequence[str] = ()) -> _Form:
         wire.recogniser(topic.type),
         wire.compile(topic.type),
         wire.writer(topic.type),
+        wire.marks(topic.type),
         is_dated=is_dated,
         ends=tuple(ends),
     )
@@ -167,7 +206,7 @@ def _key(topic: Topic, payload: Mapping[str, Any]) -> str | None:
         return None
     value = payload.get(topic.key)
     if isinstance(value, str):
-        return value
+        return str(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     complaint = "required" if value is None else "expected string"

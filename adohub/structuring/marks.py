@@ -20,10 +20,14 @@ from adohub.structuring.readers import STOPPED, Member, Reader, bare, best_fitti
 
 @frozen
 class Marks:
-    """What is known of one type. `is_plain`: no value of it has anything to mark."""
+    """What is known of one type.
+
+    `is_plain`: no value of it has anything to mark; `is_closed`: there is nothing in it that may be anything.
+    """
 
     _shape: _Shape
     is_plain: bool
+    is_closed: bool
 
     def find(self, value: Any) -> Notes:
         """The notes of `value`, the JSON of an instance of the type."""
@@ -41,7 +45,11 @@ def marks(type_: Any, reader: Reader) -> Marks:
     """
     reader.hook(type_)
     shape = _Shapes(reader).shape(type_)
-    return Marks(shape, is_plain=not _can_be_marked(shape))
+    return Marks(
+        shape,
+        is_plain=not _can_be_marked(shape),
+        is_closed=not any(isinstance(one, _Anything) for one in _everything_in(shape)),
+    )
 
 
 class _Shape(Protocol):
@@ -247,13 +255,16 @@ class _Shapes:
 
 def _can_be_marked(shape: _Shape) -> bool:
     """Whether there is a time or octets anywhere in it."""
+    return any(isinstance(one, _Leaf) and one.kind for one in _everything_in(shape))
+
+
+def _everything_in(shape: _Shape) -> Iterator[_Shape]:
+    """It and all that is in it, each once."""
     seen: set[int] = set()
     open_ends = [shape]
     while open_ends:
         one = open_ends.pop()
-        if isinstance(one, _Leaf) and one.kind:
-            return True
         if id(one) not in seen:
             seen.add(id(one))
+            yield one
             open_ends += one.parts
-    return False

@@ -64,7 +64,7 @@ def unpack(frame: bytes) -> Any:
         return value
     try:
         plain = spelled(value, _spell)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Malformed(f"MessagePack: {error}") from error
     if _UNDEFINED in frame:
         _leave_out_absent(plain)

@@ -41,7 +41,9 @@ class NaiveStorage:
             return revision, rejection
         offset = self.head + 1
         self.events.append(
-            Event(Position(self.epoch, offset), draft.topic, draft.key, draft.body, draft.timestamp)
+            Event(
+                Position(self.epoch, offset), draft.topic, draft.key, draft.body, draft.timestamp, draft.notes
+            )
         )
         self.arrived_at.append(self.moment)
         newest = self.newest()

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from adohub import Call
+from adohub.builtin import events
 from adohub.builtin.events import DEFAULT_HISTORY_EVENTS, MAX_EVENTS_AT_ONCE, MAX_PATTERNS
 from adohub.errors import PeerError
-from tests.builtin.socketless import Refused, Running
+from adohub.notes import below, gathered, noted, notes_of
+from tests.builtin.socketless import OWNER, Refused, Running
 
 NOON = "2026-01-02T12:00:00.000Z"
 
@@ -119,6 +122,15 @@ async def test_history_shows_whole_events_and_where_to_go_on(hub: Running) -> No
     assert rest == {"events": events[2:], "next": None}
     keyed = await hub.query("events.history", {"topics": ["task.*"], "key": "t2"})
     assert keyed == {"events": events[2:], "next": None}
+
+
+async def test_history_hands_on_what_json_cannot_say(hub: Running) -> None:
+    payload = noted({"at": "2026-01-02", "ids": ["1"]}, [(("at",), "Date"), (("ids", 0), "bigint")])
+    await hub.publish("system.worker.added", {"type": "worker.added", "payload": payload})
+    await hub.publish(**system(1))
+    call = Call(OWNER, hub.service)
+    page = await events.history(events.HistoryInput(["**"]), call)
+    assert gathered(page) == below(notes_of(payload), "events", 0, "payload", "payload")
 
 
 async def test_history_has_a_usual_size(hub: Running) -> None:

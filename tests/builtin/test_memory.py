@@ -63,10 +63,13 @@ async def test_the_suite_catches_an_engine_that_shows_what_history_has_lost() ->
 
 some_drafts = st.lists(
     st.builds(
-        lambda topic, key, color: draft(topic, key, **({"color": color} if color else {})),
+        lambda topic, key, color, notes: draft(
+            topic, key, notes=notes, **({"color": color} if color else {})
+        ),
         st.sampled_from(["t.a", "t.b", "t.a.deep", "u"]),
         st.sampled_from([None, "k", "m"]),
         st.sampled_from([None, "red", "blue"]),
+        st.sampled_from([(), ((("color",), "bigint"),)]),
     ),
     max_size=40,
 )
@@ -90,7 +93,8 @@ def test_index_and_scan_find_what_a_look_at_every_event_finds(
             await storage.append(given_drafts[number : number + 7])
         everything = await read_all(storage, EVERYTHING)
         assert await read_all(storage, selection, limit=limit) == chosen(selection, everything)
-        assert [event.body for event in everything] == [one.body for one in given_drafts[-max_events:]]
+        kept = given_drafts[-max_events:]
+        assert [(event.body, event.notes) for event in everything] == [(one.body, one.notes) for one in kept]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory, "SCAN_EVENTS", scan)

@@ -23,8 +23,8 @@ from adohub.builtin.sqlite.database import Synchronous, open_database
 from adohub.builtin.sqlite.storage import steady_clock
 from adohub.builtin.sqlite.writer import Writer
 from adohub.testing.storage import words
-from adohub.testing.storage.words import EVERYTHING, drafts, read_all
-from tests.builtin.sqlite_files import opened
+from adohub.testing.storage.words import EVERYTHING, draft, drafts, read_all
+from tests.builtin.sqlite_files import Clock, opened
 
 DEADLINE_S = 60.0
 
@@ -154,6 +154,26 @@ async def test_an_older_file_becomes_a_newer_one_with_all_that_is_in_it(
     with plainly(path) as connection:
         found = connection.execute("SELECT topic, key, color FROM events ORDER BY offset").fetchall()
     assert found == [("t.a", "k", "red"), ("t.b", None, "red"), ("t.a", "m", None)]
+
+
+async def test_events_of_the_first_schema_have_no_notes_and_later_ones_may(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        epoch = epoch_of(path)
+    with plainly(path) as connection:
+        connection.execute(
+            "INSERT INTO events (offset, topic, key, timestamp, arrived_at, body)"
+            " VALUES (1, 't', 'k', '', unixepoch(), x'7b7d')"
+        )
+    noted = draft("t", "m", notes=((("at",), "Date"),))
+    with trio.fail_after(DEADLINE_S):
+        async with opened(path, clock=Clock()) as storage:
+            assert storage.head() == Position(epoch, 1)
+            await storage.append([noted])
+            events = await read_all(storage, EVERYTHING)
+    assert [(event.key, event.notes) for event in events] == [("k", b""), ("m", noted.notes)]
 
 
 async def test_a_step_that_fails_leaves_the_file_as_it_was(

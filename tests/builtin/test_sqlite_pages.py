@@ -81,6 +81,15 @@ async def test_one_key_of_large_events_is_read_whole(storage: SqliteStorage) -> 
     assert [event.topic for event in await read_all(storage, both, limit=LIMIT)] == ["t", "u"]
 
 
+async def test_long_notes_are_read_whole(storage: SqliteStorage) -> None:
+    notes = [((("x" * size,), "Date"),) for size in (10, 3 * PAGE_BYTES, 3000, 3000, 2 * PAGE_BYTES)]
+    given = [draft("t", "k", notes=some) for some in notes]
+    await storage.append(given)
+    for selection in (EVERYTHING, Selection(["t"], key="k")):
+        events = await read_all(storage, selection, limit=LIMIT)
+        assert [event.notes for event in events] == [one.notes for one in given]
+
+
 # ── the newest ───────────────────────────────────────────────────────────────────────────────────────
 
 

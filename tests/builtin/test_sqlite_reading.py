@@ -19,6 +19,7 @@ from adohub import EXISTS, Draft, Position, Selection, StorageSettings
 from adohub.builtin.sqlite import reader
 from adohub.builtin.sqlite import storage as sqlite_storage
 from adohub.builtin.sqlite.storage import SqliteStorage
+from adohub.notes import Notes
 from adohub.testing.storage import words
 from adohub.testing.storage.words import draft, read_all
 from tests.builtin.naive import NaiveStorage
@@ -39,13 +40,15 @@ class Wanted:
     size: int
     ends: Sequence[str]
     revision: Revision
+    is_noted: bool
 
     def draft(self, model: NaiveStorage) -> Draft:
         """It, with the revision that is right or wrong just now."""
         now = model.revision(self.topic, self.key)
         revisions = {"any": None, "right": now, "wrong": now + 1, "none": 0, "some": EXISTS}
         payload: dict[str, Any] = {"color": self.color} if self.color else {}
-        one = draft(self.topic, self.key, ends=self.ends, text="x" * self.size, **payload)
+        notes: Notes = ((("text",), "Date"),) if self.is_noted else ()
+        one = draft(self.topic, self.key, ends=self.ends, notes=notes, text="x" * self.size, **payload)
         return one._replace(if_revision=revisions[self.revision])
 
 
@@ -99,6 +102,7 @@ wanted = st.builds(
     st.sampled_from([0, 1, 400, 2000]),
     st.just(()) | st.lists(topics, max_size=2),
     st.sampled_from(["any", "any", "any", "right", "wrong", "none", "some"]),
+    st.booleans(),
 )
 steps = st.lists(
     st.lists(wanted, min_size=1, max_size=8) | st.sampled_from([1.0, 4.0, "tidy", "reopen"]),

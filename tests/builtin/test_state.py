@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import trio.testing
 
-from adohub import Position
+from adohub import Call, Position
 from adohub.builtin import state
 from adohub.config import Config
 from adohub.config import Storage as StorageConfig
-from tests.builtin.socketless import Refused, Running, running
+from adohub.notes import below, gathered, noted, notes_of
+from tests.builtin.socketless import OWNER, Refused, Running, running
 
 
 async def set_(hub: Running, key: str, value: object, **more: object) -> int:
@@ -54,6 +55,17 @@ async def test_a_key_that_is_not_there_is_null(hub: Running) -> None:
     await set_(hub, "app.color", "red")
     await delete(hub, "app.color")
     assert await hub.query("state.get", {"key": "app.color"}) is None
+
+
+async def test_what_json_cannot_say_of_a_value_is_handed_on(hub: Running) -> None:
+    value = noted({"at": "2026-01-02"}, [(("at",), "Date")])
+    await set_(hub, "app.plain", 1)
+    await set_(hub, "app.rich", value)
+    call = Call(OWNER, hub.service)
+    got = await state.get(state.GetInput("app.rich"), call)
+    assert (got["value"], gathered(got)) == (value, below(notes_of(value), "value"))
+    listed = await state.list_(state.PrefixInput("app."), call)
+    assert gathered(listed) == below(notes_of(value), "entries", 1, "value")
 
 
 async def test_revisions_grow(hub: Running) -> None:

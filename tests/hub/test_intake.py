@@ -10,13 +10,15 @@ import pytest
 from attrs import frozen
 
 from adohub.builtin.agents import AgentOutputEvent
+from adohub.builtin.state import StateChange
 from adohub.builtin.system import SystemEvent
 from adohub.builtin.tasks import Artifact, TaskCompletedEvent, TaskProgressEvent
 from adohub.errors import PeerError
 from adohub.hub import intake as intakes
 from adohub.hub.intake import MAX_IDEMPOTENCY_KEY_CHARS, Intake
 from adohub.model import Draft
-from adohub.plugin.contracts import PublishRequest, Topic
+from adohub.notes import MOST_STEPS, Notes, from_bytes, noted, noted_text
+from adohub.plugin.contracts import Change, PublishRequest, Topic
 
 
 @frozen
@@ -40,6 +42,8 @@ TOPICS = {
         Topic("hotel.room", Numbered, key="roomNumber"),
         Topic("deploy.release", key="env"),
         Topic("free.form"),
+        Topic("free.short", max_bytes=60),
+        Topic("state", StateChange, key="key", state_keys=10),
     )
 }
 STRICT = Intake(TOPICS, allow_undeclared=False)
@@ -248,3 +252,80 @@ def test_a_payload_nested_too_deeply_is_refused(topic: str, depth: int) -> None:
 @pytest.mark.parametrize("value", [2**70, "\ud800", object(), {1: 2}, {"a", "b"}])
 def test_what_has_no_json_form_is_refused(value: object) -> None:
     assert refusal("free.form", {"x": value}).startswith("the payload cannot be written as JSON: ")
+
+
+# ── what JSON cannot say ─────────────────────────────────────────────────────────────────────────────
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
+MOMENT_TEXT = "2026-01-02T03:04:05.678Z"
+
+
+def notes_of(topic: str, payload: object, *, intake: Intake = STRICT) -> Notes:
+    return from_bytes(draft(topic, payload, intake=intake).notes)
+
+
+@pytest.mark.parametrize("topic", ["free.form", "undeclared.topic"])
+def test_notes_of_an_untyped_payload_are_kept_beside_it(topic: str) -> None:
+    notes: Notes = ((("at",), "Date"), (("list", 0), "bigint"), (("gone",), "undefined"))
+    payload = noted({"at": MOMENT_TEXT, "list": ["1"]}, notes)
+    made = draft(topic, payload, intake=OPEN)
+    assert orjson.loads(made.body) == {"at": MOMENT_TEXT, "list": ["1"]}
+    assert dict(from_bytes(made.notes)) == dict(notes)
+
+
+def test_of_a_typed_payload_those_are_kept_that_no_type_tells() -> None:
+    payload = {"type": "worker.added", "payload": {"at": MOMENT_TEXT}, "timestamp": MOMENT_TEXT, "more": "x"}
+    notes = [(("payload", "at"), "Date"), (("timestamp",), "Date"), (("more",), "Date")]
+    made = draft("system.worker.added", noted(payload, notes))
+    assert from_bytes(made.notes) == ((("payload", "at"), "Date"),)
+    assert made.timestamp == MOMENT_TEXT
+    typed = noted(PROGRESS | {"timestamp": MOMENT_TEXT}, [(("timestamp",), "Date"), (("message",), "bigint")])
+    assert draft("task.progress", typed).notes == b""
+
+
+def test_notes_of_noted_values_in_a_payload_of_ones_own_are_kept() -> None:
+    value = noted({"at": [MOMENT_TEXT]}, [(("at", 0), "Date")])
+    change = Change("state", {"op": "set", "key": "k", "value": value})
+    assert from_bytes(STRICT.change(change, "ci").notes) == ((("value", "at", 0), "Date"),)
+    event = SystemEvent("worker.added", value)
+    assert notes_of("system.worker.added", event) == ((("payload", "at", 0), "Date"),)
+
+
+def test_a_plain_payload_has_no_notes() -> None:
+    for topic, payload in (("task.progress", PROGRESS), ("free.form", {"at": MOMENT_TEXT, "n": [1]})):
+        assert draft(topic, payload).notes == b""
+
+
+def test_times_and_octets_that_a_source_publishes_are_text_with_notes() -> None:
+    payload = {"at": MOMENT, "seen": [{"by": b"\x00\x01"}, bytearray(b"\xff")], "n": 1}
+    made = draft("free.form", payload)
+    assert orjson.loads(made.body) == {"at": MOMENT_TEXT, "seen": [{"by": "AAE="}, "/w=="], "n": 1}
+    assert dict(from_bytes(made.notes)) == {
+        ("at",): "Date",
+        ("seen", 0, "by"): "bytes",
+        ("seen", 1): "bytes",
+    }
+    assert draft("free.form", {"day": MOMENT.date()}).notes == b""
+    assert body("free.form", {"day": MOMENT.date()}) == {"day": "2026-01-02"}
+
+
+def test_notes_count_as_a_part_of_the_payload() -> None:
+    short = {"text": "x" * 40}
+    assert draft("free.short", short)
+    with pytest.raises(PeerError) as refused:
+        draft("free.short", noted(short, [(("text",), "URL")]))
+    assert refused.value.code == "PAYLOAD_TOO_LARGE"
+
+
+def test_what_a_source_nests_too_deeply_is_refused() -> None:
+    value: object = b""
+    for _ in range(MOST_STEPS + 1):
+        value = [value]
+    assert refusal("free.form", {"x": value}) == "the payload is nested too deeply"
+
+
+def test_a_noted_key_is_a_plain_text() -> None:
+    made = draft("deploy.release", noted({"env": "prod"}, [(("env",), "URL")]))
+    assert (made.key, type(made.key)) == ("prod", str)
+    made = draft("deploy.release", {"env": noted_text("prod", "URL")})
+    assert (made.key, type(made.key)) == ("prod", str)

@@ -160,6 +160,21 @@ def test_a_type_says_whether_there_is_anything_to_mark(type_: Any, is_plain: boo
     assert wire.marks(type_).is_plain is is_plain
 
 
+@pytest.mark.parametrize(
+    ("type_", "is_closed"),
+    [
+        (Any, False),
+        (Album, False),
+        (Photo, True),
+        (Loop, True),
+        (dict[str, list[object]], False),
+        (list[int], True),
+    ],
+)
+def test_a_type_says_whether_anything_may_be_in_it(type_: Any, is_closed: bool) -> None:
+    assert wire.marks(type_).is_closed is is_closed
+
+
 def test_a_type_without_json_form_has_no_marks_either() -> None:
     with pytest.raises(TypeError, match="has no JSON form"):
         wire.marks(set[int])

@@ -85,7 +85,7 @@ class MemoryStorage:
         await trio.lowlevel.checkpoint()
 
     def _keep(self, draft: Draft, moment: float) -> Receipt:
-        topic, key, body, timestamp, name, idempotency_key, ends, if_revision = draft
+        topic, key, body, timestamp, name, idempotency_key, ends, if_revision, notes = draft
         author = (name, idempotency_key) if idempotency_key else None
         first = self._repeats.find(author, moment) if author is not None else None
         if first is not None:
@@ -97,7 +97,7 @@ class MemoryStorage:
                 found = Position(self._epoch, self._newest.revision(place))
                 return Receipt(found, "", rejected=rejection)
         offset = self._base_offset + len(self._records)
-        record = (offset, topic, key, body, timestamp)
+        record = (offset, topic, key, body, timestamp, notes)
         self._records.append(record)
         self._arrived_at.append(moment)
         bucket = self._by_key.get(place)
@@ -198,8 +198,8 @@ class MemoryStorage:
                     yield event
 
     def _event(self, record: Record) -> Event:
-        offset, topic, key, body, timestamp = record
-        return _event((_position((self._epoch, offset)), topic, key, body, timestamp))
+        offset, topic, key, body, timestamp, notes = record
+        return _event((_position((self._epoch, offset)), topic, key, body, timestamp, notes))
 
     async def latest(self, selection: Selection) -> Newest:
         await trio.lowlevel.checkpoint()

@@ -18,8 +18,8 @@ from adohub import Rejection, StorageSettings
 Place = tuple[str, str | None]
 """Topic and key."""
 
-Record = tuple[int, str, str | None, bytes, str]
-"""An event as it is kept: offset, topic, key, body, timestamp."""
+Record = tuple[int, str, str | None, bytes, str, bytes]
+"""An event as it is kept: offset, topic, key, body, timestamp, notes."""
 
 
 class NewestOfKeys:

@@ -41,12 +41,10 @@ _position, _event = from_fields(Position), from_fields(Event)
 _by_position = attrgetter("position")
 
 _COLUMNS_OF_PLACE = """
-    SELECT CAST(group_concat(body, x'0A') AS BLOB), json_group_array(offset), json_group_array(timestamp) FROM
-"""
-_COLUMNS = """
     SELECT CAST(group_concat(body, x'0A') AS BLOB), json_group_array(offset), json_group_array(timestamp),
-        json_group_array(topic), json_group_array(key) FROM
+        json_group_object(offset, notes) FILTER (WHERE notes IS NOT NULL)
 """
+_COLUMNS = f"{_COLUMNS_OF_PLACE}, json_group_array(topic), json_group_array(key)"
 
 _BETWEEN = "offset > ? AND offset <= ?"
 _OF_TOPICS = f"{_BETWEEN} AND +topic IN (SELECT value FROM json_each(?))"
@@ -166,7 +164,7 @@ class Reader:
         and half as many are asked for. What did is remembered, not to try too many each time.
         """
         columns = _COLUMNS if place is None else _COLUMNS_OF_PLACE
-        statement = f"{columns} (SELECT * FROM events WHERE {condition} ORDER BY offset LIMIT ?)"
+        statement = f"{columns} FROM (SELECT * FROM events WHERE {condition} ORDER BY offset LIMIT ?)"
         count = min(limit, self._fits)
         while True:
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, PAGE_BYTES if count > 1 else EVENT_BYTES)
@@ -281,15 +279,16 @@ class Reader:
     def _events(
         self, row: Sequence[str | bytes | None], place: tuple[str, str | None] | None
     ) -> Sequence[Event]:
-        bodies, offsets, timestamps, *places = row
+        bodies, numbers, timestamps, noted, *places = row
         if bodies is None:
             return []
         assert isinstance(bodies, bytes)
         topics, keys = map(repeat, place) if place is not None else map(_listed, places)
-        positions = [_position((self._database.epoch, offset)) for offset in _listed(offsets)]
-        return list(
-            map(_event, zip(positions, topics, keys, bodies.split(b"\n"), _listed(timestamps), strict=False))
-        )
+        offsets = _listed(numbers)
+        positions = [_position((self._database.epoch, offset)) for offset in offsets]
+        notes = repeat(b"") if noted == "{}" else _notes(noted, offsets)
+        columns = zip(positions, topics, keys, bodies.split(b"\n"), _listed(timestamps), notes, strict=False)
+        return list(map(_event, columns))
 
     def _borrowed(self) -> sqlite3.Connection:
         """A connection of the caller's own, who puts it back unless it has failed."""
@@ -306,6 +305,12 @@ def _beyond(prefix: str) -> str | None:
         return None
     following = ord(kept[-1]) + 1
     return kept[:-1] + chr(0xE000 if following == 0xD800 else following)
+
+
+def _notes(column: str | bytes | None, offsets: Sequence[int]) -> list[bytes]:
+    """Those of the events at `offsets`, of which `column` tells only what there is."""
+    notes = json.loads(column or "{}")
+    return [notes.get(str(offset), "").encode() for offset in offsets]
 
 
 def _listed(column: str | bytes | None) -> list[Any]:

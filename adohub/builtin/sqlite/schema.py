@@ -2,7 +2,7 @@
 
 A row of `events` after the tail is history. One at or before the tail is there because it is the newest of
 its (topic, key), and goes when a newer one comes. `gone_at` is set on the newest of an ended key: from that
-moment it is not among the newest any more.
+moment it is not among the newest any more. `notes` is NULL where the payload's JSON says everything.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ MIGRATIONS: Sequence[str] = (
         PRIMARY KEY (author, idempotency_key)
     ) WITHOUT ROWID;
     CREATE INDEX repeats_by_age ON repeats (seen_at);
+    """,
+    """
+    ALTER TABLE events ADD COLUMN notes TEXT;
     """,
 )
 """The n-th statement list makes schema version n (`PRAGMA user_version`) out of the one before."""

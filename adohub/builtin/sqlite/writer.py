@@ -14,6 +14,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 from attrs import define, field, frozen
@@ -25,10 +26,14 @@ from adohub.builtin.sqlite.faults import translated
 ROWS = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 """How many rows the prepared statements have."""
 
+_COLUMNS = "offset, topic, key, timestamp, arrived_at, body"
+_COLUMNS_WITH_NOTES = f"{_COLUMNS}, notes"
+
 STEP_EVENTS = 1024
 """How many events are let go of in one transaction, so that no append waits long for it."""
 
 _position, _event, _receipt = from_fields(Position), from_fields(Event), from_fields(Receipt)
+_notes = attrgetter("notes")
 
 Place = tuple[str, str | None]
 _Revision = tuple[int, bool]
@@ -192,7 +197,7 @@ class Writer:
 
     def _judge(self, draft: Draft, change: _Change) -> Receipt:
         """What becomes of `draft`: it goes into `change`, unless it is a repetition or rejected."""
-        topic, key, body, timestamp, name, idempotency_key, ends, if_revision = draft
+        topic, key, body, timestamp, name, idempotency_key, ends, if_revision, notes = draft
         author = (name, idempotency_key) if idempotency_key else None
         if author is not None:
             if author in change.repeats:
@@ -213,7 +218,7 @@ class Writer:
                 self._note_revision((ended, key), (newest, True), change)
         change.offset += 1
         position = self._at(change.offset)
-        change.events.append(_event((position, topic, key, body, timestamp)))
+        change.events.append(_event((position, topic, key, body, timestamp, notes)))
         change.ends += [(ended, key, change.offset) for ended in ends]
         receipt = _receipt((position, timestamp, False, ""))
         if author is not None:
@@ -262,19 +267,18 @@ class Writer:
     def _insert(self, change: _Change) -> int:
         """Write `change`; how many events beyond history are not the newest of their key any more, and go."""
         replaced = 0
-        rows = [
-            (event.position.offset, event.topic, event.key, event.timestamp, change.moment, event.body)
-            for event in change.events
-        ]
+        columns, rows = _COLUMNS, _rows(change)
+        if any(map(_notes, change.events)):
+            columns = _COLUMNS_WITH_NOTES
+            notes = [event.notes.decode() or None for event in change.events]
+            rows = [(*row, some) for row, some in zip(rows, notes, strict=True)]
         repeats = [
             (*author, receipt.position.offset, receipt.timestamp, change.moment)
             for author, receipt in change.repeats.items()
         ]
         assert self._connection is not None
         for some, values in _in_rows(rows):
-            self._connection.execute(
-                f"INSERT INTO events (offset, topic, key, timestamp, arrived_at, body) VALUES {some}", values
-            )
+            self._connection.execute(f"INSERT INTO events ({columns}) VALUES {some}", values)
         for some, values in _in_rows(repeats):
             self._connection.execute(f"INSERT OR REPLACE INTO repeats VALUES {some}", values)
         if rows and self.trimmed:
@@ -354,6 +358,14 @@ class Writer:
             )
             connection.execute("DELETE FROM events WHERE offset = ?", (self.head + 1,))
             connection.execute("INSERT OR REPLACE INTO hub VALUES ('checked_at', ?)", (moment,))
+
+
+def _rows(change: _Change) -> list[tuple[Any, ...]]:
+    """What is to be inserted, but for the notes that few have."""
+    return [
+        (position.offset, topic, key, timestamp, change.moment, body)
+        for position, topic, key, body, timestamp, _ in change.events
+    ]
 
 
 def _is_live(revision: _Revision) -> bool:

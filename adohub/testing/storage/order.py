@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import trio
 
-from adohub import Event, Position
+from adohub import Event, Position, Selection
+from adohub.notes import Note, from_bytes, to_bytes
 from adohub.testing.storage.words import (
     EVERYTHING,
     Engine,
@@ -51,6 +52,28 @@ async def events_come_back_as_they_were_given(engine: Engine) -> None:
         assert await read_all(storage, EVERYTHING) == [expected]
         assert list((await storage.latest(EVERYTHING)).events) == [expected]
         assert await follow_until(storage, storage.tail(), storage.head) == [expected]
+
+
+@check
+async def events_come_back_with_their_notes_and_others_without_any(engine: Engine) -> None:
+    notes: tuple[Note, ...] = (
+        (("at", 0, 'a."\x00'), "Date"),
+        (("ä",), "undefined"),
+        ((), ("class", "Order")),
+    )
+    given = [draft("t.a", "k"), draft("t.a", "m", notes=notes), draft("t.b"), draft("t.a", "k", notes=notes)]
+    expected = [one.notes for one in given]
+    async with engine.open(settings()) as storage:
+        await storage.append(given)
+        for limit in (1, 100):
+            events = await read_all(storage, EVERYTHING, limit=limit)
+            assert [event.notes for event in events] == expected
+        of_key = await read_all(storage, Selection(["t.a"], key="m"))
+        assert [from_bytes(event.notes) for event in of_key] == [from_bytes(to_bytes(notes))]
+        latest = (await storage.latest(EVERYTHING)).events
+        assert [event.notes for event in latest] == expected[1:]
+        followed = await follow_until(storage, storage.tail(), storage.head)
+        assert [event.notes for event in followed] == expected
 
 
 @check

@@ -31,8 +31,10 @@ async def every_opening_of_an_engine_that_forgets_is_a_new_epoch(engine: Engine)
 @durable_check
 async def opened_again_it_has_what_it_had(engine: Engine) -> None:
     async with engine.open(settings()) as storage:
-        receipts = await storage.append(drafts("t.a/k", "t.b/k", "t.a/k"))
+        noted = draft("t.a", "k", at="", notes=((("at",), "Date"),))
+        receipts = await storage.append([*drafts("t.a/k", "t.b/k"), noted])
         events = await read_all(storage, EVERYTHING)
+        assert [event.notes for event in events] == [b"", b"", noted.notes]
         epoch = storage.head().epoch
     async with engine.open(settings()) as storage:
         assert storage.head() == receipts[-1].position

@@ -10,6 +10,7 @@ import trio
 from attrs import frozen
 
 from adohub import Draft, Event, Position, Selection, Storage, StorageSettings
+from adohub.notes import Notes, to_bytes
 from adohub.topics import matches
 
 EVERYTHING = Selection(["**"])
@@ -73,10 +74,21 @@ def draft(
     moment: str = "2026-01-02T03:04:05.678Z",
     ends: Sequence[str] = (),
     if_revision: int | None = None,
+    notes: Notes = (),
     **payload: object,
 ) -> Draft:
     """A draft; `again` is its idempotency key."""
-    return Draft(topic, key, orjson.dumps(payload), moment, author, again, tuple(ends), if_revision)
+    return Draft(
+        topic,
+        key,
+        orjson.dumps(payload),
+        moment,
+        author,
+        again,
+        tuple(ends),
+        if_revision,
+        to_bytes(notes),
+    )
 
 
 def drafts(*topics_and_keys: str) -> list[Draft]:
