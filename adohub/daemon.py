@@ -43,7 +43,8 @@ from adohub.plugin.registry import Registry
 from adohub.plugin.storage import Storage, StorageEngine, StorageSettings
 from adohub.process import raise_descriptor_limit, settle_in
 from adohub.typegen import offer, schema_hash
-from adohub.wire.dialects import PLAIN_ONLY
+from adohub.wire.dialects import every_choice
+from adohub.wire.noting import Noting
 
 SPARE_DESCRIPTORS = 64
 """How many files the hub opens besides its connections."""
@@ -103,10 +104,35 @@ class Daemon:
     async def _run_on(
         self, storage: Storage, signals: bool, task_status: trio.TaskStatus[Sequence[str]]
     ) -> None:
-        config, registry = self._config, self._registry
         metrics = Metrics()
         journal = Journal(storage, metrics)
-        routes = Routes(_COHORTS[config.server.fan_out])
+        server = self._config.server
+        routes = Routes(_COHORTS[server.fan_out])
+        metrics.deliveries = lambda: routes.given
+        keepalive, turn = Keepalive(self._config.keepalive), Turn()
+        service, dispatch = self._hub(journal, routes)
+        gate = self._entrance(service, dispatch, keepalive, turn)
+        listeners = await _listen(server.host, server.port, server.unix_socket)
+        async with trio.open_nursery() as engine_room:
+            engine_room.start_soon(journal.keep)
+            engine_room.start_soon(journal.recover)
+            engine_room.start_soon(pump, journal, routes)
+            engine_room.start_soon(keepalive.run)
+            engine_room.start_soon(turn.run)
+            for source in self._registry.sources:
+                engine_room.start_soon(
+                    supervise, source, service.publisher(source.name), metrics.source_restarts.add
+                )
+            if signals:
+                await engine_room.start(self._obey_signals)
+            await self._serve(gate, listeners, task_status)
+            with trio.move_on_after(FLUSH_S):
+                await journal.flushed()
+            engine_room.cancel_scope.cancel()
+
+    def _hub(self, journal: Journal, routes: Routes) -> tuple[HubService, Dispatch]:
+        """What knows nothing of connections."""
+        config, registry = self._config, self._registry
         policy = Policy(config.auth.roles, registry.authorizers, registry.topics)
         intake = Intake(
             registry.topics,
@@ -121,46 +147,28 @@ class Daemon:
             engine=config.storage.engine,
             schema_hash=schema_hash(offer(registry, config)),
         )
-        dispatch = Dispatch(registry, service, journal, Replays(journal), routes, policy)
+        return service, Dispatch(registry, service, journal, Replays(journal), routes, policy)
+
+    def _entrance(self, service: HubService, dispatch: Dispatch, keepalive: Keepalive, turn: Turn) -> Gate:
+        """What lets connections in, and all that it needs for them."""
+        config, registry = self._config, self._registry
         authentication = Authentication(
             registry.authenticators,
             allow_anonymous=config.auth.allow_anonymous,
             trusted=is_loopback(config.server.host),
         )
-        keepalive = Keepalive(config.keepalive)
-        origins = tuple(config.server.allowed_origins)
-        choice = PLAIN_ONLY
+        choice = every_choice(Noting(registry.payload_marks()), config.server.transformer)
         trpc = Trpc(
             dispatch, authentication, keepalive, choice, max_body_bytes=config.server.max_message_bytes
         )
-        web = Web(registry.routes, service, trpc, origins, dispatch.incident)
-        turn = Turn()
+        web = Web(registry.routes, service, trpc, tuple(config.server.allowed_origins), dispatch.incident)
         gate = Gate(
             config.server, config.auth.reject_delay_ms, dispatch, choice, authentication, web, keepalive, turn
         )
-        metrics.connections = lambda: gate.websockets
-        metrics.subscriptions = lambda: gate.subscriptions() + trpc.subscriptions()
-        metrics.deliveries = lambda: routes.given
+        dispatch.metrics.connections = lambda: gate.websockets
+        dispatch.metrics.subscriptions = lambda: gate.subscriptions() + trpc.subscriptions()
         service.report_draining(lambda: gate.draining)
-
-        server = config.server
-        listeners = await _listen(server.host, server.port, server.unix_socket)
-        async with trio.open_nursery() as engine_room:
-            engine_room.start_soon(journal.keep)
-            engine_room.start_soon(journal.recover)
-            engine_room.start_soon(pump, journal, routes)
-            engine_room.start_soon(keepalive.run)
-            engine_room.start_soon(turn.run)
-            for source in registry.sources:
-                engine_room.start_soon(
-                    supervise, source, service.publisher(source.name), metrics.source_restarts.add
-                )
-            if signals:
-                await engine_room.start(self._obey_signals)
-            await self._serve(gate, listeners, task_status)
-            with trio.move_on_after(FLUSH_S):
-                await journal.flushed()
-            engine_room.cancel_scope.cancel()
+        return gate
 
     async def _serve(
         self, gate: Gate, listeners: Sequence[Listener], task_status: trio.TaskStatus[Sequence[str]]

@@ -17,8 +17,6 @@ _LATER = "is not available in this version"
 def not_available_yet(tree: Mapping[str, Any]) -> Iterator[Fault]:
     """A fault for each value of `tree` that is legal but not available in this version."""
     server = _table(tree, "server")
-    if server.get("transformer") == "superjson":
-        yield Fault(("server", "transformer"), f'"superjson" {_LATER}; use "none"')
     if server.get("drain_notice") == "reconnect":
         yield Fault(("server", "drain_notice"), f'"reconnect" {_LATER}; use "close"')
     for key in ("tls_cert", "tls_key"):

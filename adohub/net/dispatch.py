@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
 from typing import Any
 
@@ -18,14 +18,16 @@ from adohub.hub.policy import Policy
 from adohub.hub.replays import Replays
 from adohub.hub.routes import Routes
 from adohub.model import Principal
-from adohub.plugin.contracts import Call, Hub, Pending, Procedure
+from adohub.plugin.contracts import Call, Hub, Pending, Procedure, WholeEvent
 from adohub.plugin.registry import Registry
-from adohub.structuring import StructureError, wire
+from adohub.structuring import Marks, StructureError, Varying, wire
 from adohub.wire.dialect import Dialect, Values
 from adohub.wire.encode import encode
 from adohub.wire.messages import ABSENT, Data, Failure, ProcedureKind, Request, Tag
 
 CLOSE_TRY_AGAIN = 1013
+
+_InputReader = Callable[[Any], Any]
 
 Caller = Call
 """Who calls, as a procedure is told; made once for each connection."""
@@ -48,7 +50,11 @@ class Dispatch:
         self._replays = replays
         self._routes = routes
         self._policy = policy
-        self._procedures = {path: (one, _input_reader(one)) for path, one in registry.procedures.items()}
+        topics = registry.payload_marks()
+        self._procedures = {
+            path: (one, _input_reader(one), _output_marks(one, topics))
+            for path, one in registry.procedures.items()
+        }
         self._entrances = entrances(registry.subscriptions)
 
     def kind_of(self, path: str) -> ProcedureKind | None:
@@ -71,7 +77,7 @@ class Dispatch:
         made in order begin in order. If something is returned, it is to be awaited in a task.
         """
         try:
-            procedure, structure = self._procedure(request)
+            procedure, structure, marks = self._procedure(request)
             given = None if structure is None else values.read(request.input)
             if structure is not None:
                 given = structure({} if given is ABSENT or given is None else given)
@@ -80,29 +86,38 @@ class Dispatch:
             reply(self._failure(request, error))
             return None
         if isinstance(result, Pending):
-            result.when_done(lambda: reply(self._answer(request, values, result.result)))
+            result.when_done(lambda: reply(self._answer(request, values, marks, result.result)))
             return None
         if result.__class__ is not dict and isawaitable(result):
-            return self._finish(request, values, result, reply)
-        reply(self._answer(request, values, lambda: result))
+            return self._finish(request, values, marks, result, reply)
+        reply(self._answer(request, values, marks, lambda: result))
         return None
 
-    async def _finish(self, request: Request, values: Values, result: Awaitable[Any], reply: Reply) -> None:
+    async def _finish(
+        self,
+        request: Request,
+        values: Values,
+        marks: Marks | None,
+        result: Awaitable[Any],
+        reply: Reply,
+    ) -> None:
         try:
             value = await result
         except Exception as error:  # noqa: BLE001 - as above
             reply(self._failure(request, error))
         else:
-            reply(self._answer(request, values, lambda: value))
+            reply(self._answer(request, values, marks, lambda: value))
 
-    def _answer(self, request: Request, values: Values, result: Callable[[], Any]) -> Data | Failure:
+    def _answer(
+        self, request: Request, values: Values, marks: Marks | None, result: Callable[[], Any]
+    ) -> Data | Failure:
         try:
-            body = values.value(wire_form(result()))
+            body = values.value(wire_form(result()), marks)
         except Exception as error:  # noqa: BLE001 - as above
             return self._failure(request, error)
         return Data(request.tag, body)
 
-    def _procedure(self, request: Request) -> tuple[Procedure, Callable[[Any], Any] | None]:
+    def _procedure(self, request: Request) -> tuple[Procedure, _InputReader | None, Marks | None]:
         found = self._procedures.get(request.path)
         if found is None or found[0].kind != request.kind:
             raise not_found(request)
@@ -190,5 +205,13 @@ def wire_form(result: Any) -> Any:
     return result if result.__class__ is dict or not attrs.has(type(result)) else wire.unstructure(result)
 
 
-def _input_reader(procedure: Procedure) -> Callable[[Any], Any] | None:
+def _input_reader(procedure: Procedure) -> _InputReader | None:
     return None if procedure.input is None else wire.compile(procedure.input)
+
+
+def _output_marks(procedure: Procedure, topics: Mapping[str, Marks]) -> Marks | None:
+    """The marks of its answers, if they have any; `topics` are those of payloads."""
+    if procedure.output is None:
+        return None
+    marks = wire.marks(procedure.output, Varying(WholeEvent, "payload", "topic", topics))
+    return None if marks.is_plain else marks

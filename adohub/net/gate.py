@@ -196,7 +196,7 @@ class Gate:
             max_subscriptions=self._config.max_subscriptions_per_connection,
         )
         session = Session(
-            outbox, nursery, conversation, self._dispatch, admitted.dialects.frames, self._limits, known
+            outbox, nursery, conversation, self._dispatch, admitted.dialects, self._limits, known
         )
         self._sessions[session] = None
         self._keepalive.watch(session)

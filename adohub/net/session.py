@@ -24,6 +24,7 @@ from adohub.net.outbox import Outbox
 from adohub.net.tasks import Tasks
 from adohub.wire.conversation import Answer, Authenticate, Cancel, Conversation
 from adohub.wire.dialect import Dialect
+from adohub.wire.dialects import Dialects
 from adohub.wire.frame import NO_STATUS
 from adohub.wire.messages import Data, Failure, Outgoing, Request, Stopped, Tag
 
@@ -64,7 +65,7 @@ class Session:
         "_caller",
         "_calls",
         "_cursors",
-        "_dialect",
+        "_dialects",
         "_dispatch",
         "_goodbye",
         "_identify",
@@ -82,7 +83,7 @@ class Session:
         nursery: trio.Nursery,
         conversation: Conversation,
         dispatch: Dispatch,
-        dialect: Dialect,
+        dialects: Dialects,
         limits: SessionLimits,
         known: Principal | Identify,
     ) -> None:
@@ -91,7 +92,7 @@ class Session:
         self._tasks = Tasks(nursery, self._fault)
         self._scope = trio.CancelScope()
         self._dispatch = dispatch
-        self._dialect = dialect
+        self._dialects = dialects
         self._limits = limits
         self._caller: Caller | None = None
         self._identify: Identify | None = None
@@ -152,6 +153,11 @@ class Session:
     def speaks_v11(self) -> bool:
         """Whether its client is known to understand a text PING."""
         return self.conversation.speaks_v11
+
+    @property
+    def _dialect(self) -> Dialect:
+        """How its client speaks, and is spoken to."""
+        return self._dialects.binary if self.conversation.is_binary else self._dialects.frames
 
     # ── endings ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from adohub.plugin.contracts import Authenticator, Authorizer, Channel, Procedure, Route, Source, Topic
 from adohub.plugin.storage import StorageEngine
+from adohub.structuring import Marks, wire
 from adohub.topics import matches
 
 PluginStatus = Literal["loaded", "failed", "disabled"]
@@ -107,6 +108,14 @@ class Registry:
     @authorizers.default
     def _(self) -> Sequence[Authorizer]:
         return tuple(one for each in self.contributions for one in each.authorizers)
+
+    def payload_marks(self) -> Mapping[str, Marks]:
+        """Of the topics whose types hold times or octets, where in a payload those are.
+
+        Raises TypeError for a type without JSON form.
+        """
+        found = {name: wire.marks(topic.type) for name, topic in self.topics.items() if topic.type}
+        return {name: marks for name, marks in found.items() if not marks.is_plain}
 
     @property
     def endings(self) -> Mapping[str, Sequence[str]]:

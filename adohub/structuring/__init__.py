@@ -6,7 +6,7 @@ fault. The careful reader is the law and the quick one its shortcut: a test hold
 """
 
 from adohub.structuring.faults import Fault, StructureError, did_you_mean, path_text, shown
-from adohub.structuring.marks import Marks
+from adohub.structuring.marks import Marks, Varying
 from adohub.structuring.structurer import Structurer, own_name, strict, wire, wire_name
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Marks",
     "StructureError",
     "Structurer",
+    "Varying",
     "did_you_mean",
     "own_name",
     "path_text",

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Union, get_args, get_origin
 
 from attrs import define, field, frozen
 
-from adohub.notes import Note, Notes, Path
+from adohub.notes import Note, Notes, Path, below
 from adohub.structuring.leaves import Hook
 from adohub.structuring.readers import STOPPED, Member, Reader, bare, best_fitting, is_class
 
@@ -38,13 +38,23 @@ class Marks:
         return self._shape.is_free(path)
 
 
-def marks(type_: Any, reader: Reader) -> Marks:
+@frozen
+class Varying:
+    """In objects of class `cls`, what is at `key` has those of `marks` that go by the text at `by`."""
+
+    cls: type[Any]
+    key: str
+    by: str
+    marks: Mapping[str, Marks]
+
+
+def marks(type_: Any, reader: Reader, varying: Varying | None = None) -> Marks:
     """The marks of `type_`, whose parts have the names that `reader` gives them.
 
     Raises TypeError if it has no JSON form.
     """
     reader.hook(type_)
-    shape = _Shapes(reader).shape(type_)
+    shape = _Shapes(reader, varying).shape(type_)
     return Marks(
         shape,
         is_plain=not _can_be_marked(shape),
@@ -119,6 +129,21 @@ class _Object:
 
     def is_free(self, path: Path) -> bool:
         return bool(path) and path[0] in self.fields and self.fields[str(path[0])].is_free(path[1:])
+
+
+@define(eq=False)
+class _VaryingObject(_Object):
+    """An attrs class of which one part is told by another."""
+
+    varying: Varying = field(kw_only=True)
+
+    def notes(self, value: Any, path: Path) -> Iterator[Note]:
+        yield from super().notes(value, path)
+        varying = self.varying
+        if isinstance(value, Mapping) and varying.key in value:
+            found = varying.marks.get(str(value.get(varying.by)))
+            if found is not None:
+                yield from below(found.find(value[varying.key]), *path, varying.key)
 
 
 @frozen
@@ -213,8 +238,9 @@ _LEAVES: Mapping[Any, _Shape] = {
 class _Shapes:
     """Makes them, each class once."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, varying: Varying | None) -> None:
         self._reader = reader
+        self._varying = varying
         self._objects: dict[type[Any], _Object] = {}
 
     def shape(self, type_: Any) -> _Shape:
@@ -237,7 +263,9 @@ class _Shapes:
 
     def _of_class(self, cls: type[Any]) -> _Object:
         if cls not in self._objects:
-            found = self._objects[cls] = _Object()
+            varying = self._varying
+            found = _VaryingObject(varying=varying) if varying and varying.cls is cls else _Object()
+            self._objects[cls] = found
             members = self._reader.members(cls)
             found.fields = {member.key: self.shape(member.attribute.type or Any) for member in members}
         return self._objects[cls]

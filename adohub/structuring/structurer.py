@@ -16,7 +16,7 @@ from adohub.notes import NOTED
 from adohub.structuring.careful import CarefulReader
 from adohub.structuring.faults import Fault, Refusal, StructureError
 from adohub.structuring.leaves import Hook
-from adohub.structuring.marks import Marks, marks
+from adohub.structuring.marks import Marks, Varying, marks
 from adohub.structuring.readers import STOPPED, Member, QuickReader
 from adohub.structuring.recogniser import Recogniser, recogniser
 
@@ -71,9 +71,9 @@ class Structurer:
         """Tells what reading and writing would only give back as it is (see there)."""
         return recogniser(type_, self._quick.members(type_))
 
-    def marks(self, type_: Any) -> Marks:
+    def marks(self, type_: Any, varying: Varying | None = None) -> Marks:
         """Where the type has times and octets, resolved once. Raises `TypeError` like `structure`."""
-        return marks(type_, self._quick)
+        return marks(type_, self._quick, varying)
 
     def members(self, cls: type[Any]) -> Sequence[Member]:
         """What objects of the attrs class `cls` are made of, under their keys. Raises `TypeError`."""

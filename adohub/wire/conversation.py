@@ -25,6 +25,7 @@ from enum import Enum, auto
 from attrs import frozen
 
 from adohub.errors import PeerError
+from adohub.wire import binary
 from adohub.wire.decode import PING_TEXT, PONG_TEXT, Malformed, decode, decode_params
 from adohub.wire.messages import (
     Failure,
@@ -42,6 +43,9 @@ from adohub.wire.messages import (
 )
 
 _NO_TAG = Tag(None)
+
+_WORDS = frozenset((PING_TEXT, PONG_TEXT))
+"""What is said in text frames by everybody."""
 
 
 class LedgerError(RuntimeError):
@@ -91,13 +95,15 @@ class Conversation:
     `expects_params`: the URL said `connectionParams=1`. `max_subscriptions`: open at one time.
     """
 
-    __slots__ = ("_max_subscriptions", "_phase", "_refusal", "_subscriptions", "speaks_v11")
+    __slots__ = ("_max_subscriptions", "_phase", "_refusal", "_subscriptions", "is_binary", "speaks_v11")
 
     def __init__(self, *, expects_params: bool, max_subscriptions: int) -> None:
         self._phase = _Phase.GREETING if expects_params else _Phase.OPEN
         self._max_subscriptions = max_subscriptions
         self._subscriptions: dict[RequestId, tuple[Tag, _State]] = {}
         self._refusal: PeerError | None = None
+        self.is_binary: bool | None = None
+        """Whether the peer speaks MessagePack, in binary frames; None until it has said something."""
         self.speaks_v11 = expects_params
         """Whether the peer has shown itself a v11 client, which understands a text PING."""
 
@@ -115,10 +121,12 @@ class Conversation:
         """
         if self._phase is _Phase.AUTHENTICATING:
             raise LedgerError("a message was read before the peer's params were judged")
-        if self._phase is _Phase.GREETING and frame not in (PING_TEXT, PONG_TEXT):
+        if self.is_binary is None:
+            self._begin(frame)
+        if self._phase is _Phase.GREETING and frame not in _WORDS:
             return self._greet(frame)
         try:
-            messages = decode(frame)
+            messages = decode(frame) if not self.is_binary or frame in _WORDS else binary.decode(frame)
         except Malformed as error:
             return (Answer(_failure(_NO_TAG, error)),)
         if len(messages) == 1 and isinstance(messages[0], Request):  # nearly all
@@ -135,9 +143,15 @@ class Conversation:
             elif isinstance(message, Stop):
                 yield from self._stop(message)
 
+    def _begin(self, frame: str | bytes) -> None:
+        """Let the first message decide how this connection speaks."""
+        if frame not in _WORDS:
+            self.is_binary = isinstance(frame, bytes)
+            self.speaks_v11 |= self.is_binary
+
     def _greet(self, frame: str | bytes) -> Iterator[Step]:
         try:
-            params = decode_params(frame)
+            params = binary.decode_params(frame) if self.is_binary else decode_params(frame)
         except Malformed as error:
             yield from self.refused(error)
             return

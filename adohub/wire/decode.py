@@ -34,7 +34,7 @@ _ID_TYPES = frozenset((int, float, str, NoneType))
 """JSON values are of exactly these classes: a bool is none of them."""
 
 _BINARY_REFUSED = (
-    "this connection speaks JSON in text frames; a binary frame cannot be read. Remove the client's encoder."
+    "this connection began with JSON in text frames; a client with a binary encoder uses it for all messages"
 )
 
 
@@ -61,7 +61,7 @@ def decode(frame: str | bytes) -> list[Incoming]:
     if isinstance(frame, bytes):
         raise Malformed(_BINARY_REFUSED)
     value = parse_json(frame)
-    return [_message(element) for element in value] if isinstance(value, list) else [_message(value)]
+    return [message_in(element) for element in value] if isinstance(value, list) else [message_in(value)]
 
 
 def decode_params(frame: str | bytes) -> Params:
@@ -73,6 +73,11 @@ def decode_params(frame: str | bytes) -> Params:
         value = parse_json(frame) if isinstance(frame, str) else None
     except Malformed:
         value = None
+    return params_in(value)
+
+
+def params_in(value: Any) -> Params:
+    """The connection params that `value`, the first message, says. Raises Malformed."""
     if not isinstance(value, dict):
         raise Malformed("Malformed TRPCConnectionParamsMessage")
     data = value.get("data", ABSENT)
@@ -105,8 +110,11 @@ def _parse_surrogates(text: str | bytes, complaint: str) -> Any:
         raise Malformed(complaint) from error
 
 
-def _message(value: Any) -> Request | Stop:
-    """One function without helpers: it runs for every message, and a call would cost a twentieth of it."""
+def message_in(value: Any) -> Request | Stop:
+    """The message that `value` is. Raises Malformed.
+
+    One function without helpers: it runs for every message, and a call would cost a twentieth of it.
+    """
     if value.__class__ is not dict:
         raise Malformed("Not an object")
     request_id = value.get("id", ABSENT)

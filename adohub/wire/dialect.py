@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from adohub.model import Event
+from adohub.structuring import Marks
 from adohub.wire.encode import (
     View,
     answer,
@@ -36,8 +37,11 @@ class Values(Protocol):
         """An input as JSON-ready values, ABSENT for `undefined`. Raises PeerError."""
         ...
 
-    def value(self, value: Any) -> bytes:
-        """A procedure's result, for the body of `Data`. Raises TypeError for what cannot be written."""
+    def value(self, value: Any, marks: Marks | None = None) -> bytes:
+        """A procedure's result, for the body of `Data`; `marks` are those of its type, if that is known.
+
+        Raises TypeError for what cannot be written.
+        """
         ...
 
 
@@ -67,8 +71,9 @@ class Plain:
             shown = b'{"id":%b,"data":%b}' % (json_bytes(shown_id(event, view)), shown)
         return shown
 
-    def value(self, value: Any) -> bytes:
+    def value(self, value: Any, marks: Marks | None = None) -> bytes:
         """See `Values`."""
+        del marks
         return json_bytes(value)
 
     def embed(self, before: bytes, value: bytes, after: bytes, path: str) -> bytes:
@@ -110,9 +115,9 @@ class TextFrames:
         """See `Values`."""
         return self.transformer.read(value)
 
-    def value(self, value: Any) -> bytes:
+    def value(self, value: Any, marks: Marks | None = None) -> bytes:
         """See `Values`."""
-        return self.transformer.value(value)
+        return self.transformer.value(value, marks)
 
     def message(self, message: Outgoing) -> bytes:
         """See `Dialect`."""

@@ -7,25 +7,39 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from adohub.errors import PeerError
-from adohub.wire.dialect import PLAIN, Dialect, TextFrames, Transformer
+from adohub.notes import Path
+from adohub.wire.binary import BinaryFrames
+from adohub.wire.dialect import JSON_FRAMES, PLAIN, Dialect, TextFrames, Transformer
 from adohub.wire.http import Bodies
 from adohub.wire.jsonl import JsonLines
+from adohub.wire.noting import Noting
 from adohub.wire.sse import ServerSentEvents
+from adohub.wire.superjson import Superjson
 
 
 @frozen(eq=False)
 class Dialects:
-    """The dialects of WebSockets, event streams and HTTP bodies that share a transformer."""
+    """The dialects of WebSockets, event streams and HTTP bodies that share a transformer.
+
+    `at` is where in what it makes of a value that value itself lies.
+    """
 
     transformer: Transformer
+    noting: Noting
+    at: Path = ()
     frames: Dialect = field(init=False)
+    binary: Dialect = field(init=False)
     events: ServerSentEvents = field(init=False)
     bodies: Bodies = field(init=False)
     lines: JsonLines = field(init=False)
 
     @frames.default
     def _(self) -> Dialect:
-        return TextFrames(self.transformer)
+        return JSON_FRAMES if self.transformer is PLAIN else TextFrames(self.transformer)
+
+    @binary.default
+    def _(self) -> Dialect:
+        return BinaryFrames(self.transformer, self.noting, self.at)
 
     @events.default
     def _(self) -> ServerSentEvents:
@@ -62,4 +76,7 @@ class Choice:
         return found
 
 
-PLAIN_ONLY = Choice({"none": Dialects(PLAIN)}, "none")
+def every_choice(noting: Noting, usual: str) -> Choice:
+    """All transformers; `usual` is the name of the one that the configuration asks for."""
+    offered = {"none": Dialects(PLAIN, noting), "superjson": Dialects(Superjson(noting), noting, ("json",))}
+    return Choice(offered, usual)

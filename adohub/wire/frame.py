@@ -41,6 +41,11 @@ def binary_frame(payload: bytes) -> bytes:
     return _header(_BINARY, len(payload)) + payload
 
 
+def binary_header(length: int) -> bytes:
+    """The header of a binary message of `length` bytes."""
+    return _header(_BINARY, length)
+
+
 def _header(first: int, length: int) -> bytes:
     if length < 126:
         return bytes((first, length))

@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 from attrs import frozen
 
 from adohub.errors import PeerError
+from adohub.structuring import Marks
 from adohub.wire.codes import CODES
 from adohub.wire.decode import Malformed, parse_json
 from adohub.wire.dialect import Transformer
@@ -205,9 +206,9 @@ class Bodies:
             raise PeerError("BAD_REQUEST", value.why)
         return self.transformer.read(value)
 
-    def value(self, value: Any) -> bytes:
+    def value(self, value: Any, marks: Marks | None = None) -> bytes:
         """See `Values`."""
-        return self.transformer.value(value)
+        return self.transformer.value(value, marks)
 
     def answer(self, message: Data | Failure) -> bytes:
         """One answer."""

@@ -19,6 +19,7 @@ from typing import Any
 from attrs import frozen
 
 from adohub.model import Event
+from adohub.structuring import Marks
 from adohub.wire.dialect import Transformer
 from adohub.wire.encode import View, error_shape, json_bytes, shown_id
 from adohub.wire.messages import Data, Failure, Outgoing, Ping, Started, Stopped, Tag
@@ -39,9 +40,9 @@ class ServerSentEvents:
         """See `Values`."""
         return self.transformer.read(value)
 
-    def value(self, value: Any) -> bytes:
+    def value(self, value: Any, marks: Marks | None = None) -> bytes:
         """See `Values`."""
-        return self.transformer.value(value)
+        return self.transformer.value(value, marks)
 
     def header(self, length: int) -> bytes:
         """See `Dialect`: a blank line ends an event."""

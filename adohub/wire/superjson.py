@@ -16,11 +16,17 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+import orjson
+from attrs import frozen
+
+from adohub.model import Event
 from adohub.notes import MOST_STEPS, NOTED, Kind, Notes, Tree, carrying, gathered
 from adohub.structuring import Marks
 from adohub.wire.decode import Malformed
-from adohub.wire.encode import json_bytes
+from adohub.wire.dialect import PLAIN
+from adohub.wire.encode import View, json_bytes
 from adohub.wire.messages import ABSENT
+from adohub.wire.noting import Noting
 
 FORBIDDEN: Final = frozenset(("__proto__", "prototype", "constructor"))
 """Steps of a path that superjson refuses, on either side."""
@@ -196,6 +202,38 @@ def dumps_value(value: Any, marks: Marks | None = None) -> bytes:
     Raises TypeError like `json_bytes`.
     """
     return dumps(json_bytes(value), (*gathered(value), *(marks.find(value) if marks else ())))
+
+
+@frozen(eq=False)
+class Superjson:
+    """`[server] transformer = "superjson"` (`adohub.wire.dialect.Transformer`)."""
+
+    noting: Noting
+
+    def read(self, value: Any) -> Any:
+        """See `Values`."""
+        return decode(value)
+
+    def value(self, value: Any, marks: Marks | None = None) -> bytes:
+        """See `Values`."""
+        return dumps_value(value, marks)
+
+    def event(self, event: Event, view: View) -> bytes:
+        """See `Transformer`."""
+        return dumps(PLAIN.event(event, view), self.noting.shown(event, view))
+
+    def embed(self, before: bytes, value: bytes, after: bytes, path: str) -> bytes:
+        """See `Transformer`: the annotations are of the whole, so their paths lead from there."""
+        superjson = orjson.loads(value)
+        json = before + json_bytes(superjson["json"]) + after
+        if "meta" not in superjson:
+            return b'{"json":%b}' % json
+        values = superjson["meta"]["values"]
+        if isinstance(values, dict):
+            values = {f"{path}.{inner}": tree for inner, tree in values.items()}
+        else:
+            values = {path: values}
+        return b'{"json":%b,"meta":{"values":%b,"v":1}}' % (json, json_bytes(values))
 
 
 def _meta(notes: Notes) -> bytes:

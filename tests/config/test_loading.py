@@ -80,7 +80,7 @@ def test_all_problems_are_told_at_once_each_with_its_source() -> None:
         [server]
         prot = 5
         host = 5
-        transformer = "superjson"
+        drain_notice = "reconnect"
         [sever]
         [storage]
         max_event = 5
@@ -98,9 +98,9 @@ def test_all_problems_are_told_at_once_each_with_its_source() -> None:
         'ADOHUB__SERVER__PORT: server.port: expected integer, got "x"',
         f"adohub.toml: auth.tokens[0].sha256: {digest}",
         f"{channel}.topics: required",
+        f'adohub.toml: server.drain_notice: "reconnect" {later}; use "close"',
         "adohub.toml: server.host: expected string, got 5",
         'adohub.toml: server.prot: unknown key (did you mean "port"?)',
-        f'adohub.toml: server.transformer: "superjson" {later}; use "none"',
         'adohub.toml: sever: unknown key (did you mean "server"?)',
         'adohub.toml: storage.max_event: unknown key (did you mean "max_events"?)',
     ]

@@ -15,10 +15,6 @@ LATER = "is not available in this version"
     ("tree", "fault"),
     [
         (
-            {"server": {"transformer": "superjson"}},
-            f'server.transformer: "superjson" {LATER}; use "none"',
-        ),
-        (
             {"server": {"drain_notice": "reconnect"}},
             f'server.drain_notice: "reconnect" {LATER}; use "close"',
         ),

@@ -48,10 +48,12 @@ def test_every_difference_is_played_and_explained(difference: Difference) -> Non
 def test_a_peer_that_is_not_played_is_told_why(name: str) -> None:
     (transcript,) = [one for one in SERVERS if one.name == name]
     first = transcript.connections[0].lines[0].content
-    (step,) = Conversation(expects_params=False, max_subscriptions=1).receive(first)
+    conversation = Conversation(expects_params=False, max_subscriptions=1)
+    (step,) = conversation.receive(first)
+    assert conversation.is_binary
     assert isinstance(step, Answer)
     assert isinstance(step.message, Failure)
-    assert "encoder" in step.message.message
+    assert step.message.message.startswith("Not MessagePack")
 
 
 def test_no_transcript_is_forgotten() -> None:

@@ -173,7 +173,7 @@ def test_what_is_no_json_is_refused_in_the_parsers_words(frame: str) -> None:
 
 @pytest.mark.parametrize("frame", [b"", b"PING", json.dumps(QUERY).encode(), b"\x80\xff"])
 def test_a_binary_frame_is_refused_with_the_remedy(frame: bytes) -> None:
-    assert "Remove the client's encoder" in complaint(frame)
+    assert "a client with a binary encoder uses it for all messages" in complaint(frame)
 
 
 # ── the greeting ─────────────────────────────────────────────────────────────────────────────────────
