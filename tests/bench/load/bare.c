@@ -23,4 +23,12 @@ static void hear(struct connection *connection, const char *text, size_t length)
         heard_welcome(connection);
 }
 
-const struct dialect BARE = {"bare", TEXT, greet, publish, true, hear};
+const struct dialect BARE = {
+    .name = "bare",
+    .transport = &WEBSOCKET,
+    .opcode = TEXT,
+    .greet = greet,
+    .publish = publish,
+    .acknowledges_each = true,
+    .hear = hear,
+};

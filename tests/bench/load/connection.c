@@ -9,22 +9,15 @@
 #include <unistd.h>
 
 #include "common.h"
-#include "frame.h"
-
-static const char UPGRADE[] =
-    "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: " SAMPLE_KEY "\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
 static struct sockaddr_in address;
-static const struct dialect *dialect;
 static int epoll;
 static uint64_t received_ns;
 static char received[1 << 22]; /* NATS puts all it has into one frame */
 
-void connections_to(int port, const struct dialect *spoken, int watching) {
+void connections_to(int port, int watching) {
     address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    dialect = spoken;
     epoll = watching;
 }
 
@@ -37,9 +30,9 @@ static void watch(struct connection *connection, int operation) {
     if (epoll_ctl(epoll, operation, connection->descriptor, &wanted)) die("epoll_ctl: %s", strerror(errno));
 }
 
-void connection_open(struct connection *connection, int task, bool replays) {
+void connection_open(struct connection *connection, const struct dialect *dialect, int task, bool replays) {
     int one = 1;
-    *connection = (struct connection){.task = task, .replays = replays, .stage = CONNECTING};
+    *connection = (struct connection){.dialect = dialect, .task = task, .replays = replays, .stage = CONNECTING};
     connection->descriptor = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (connection->descriptor < 0) die("socket: %s", strerror(errno));
     setsockopt(connection->descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -67,20 +60,19 @@ void connection_flush(struct connection *connection) {
 }
 
 void connection_say(struct connection *connection, const struct buffer *message) {
-    frame_write(&connection->unsent, dialect->opcode, true, message->bytes, message->length);
+    connection->dialect->transport->say(connection, message);
 }
 
-static void upgrade(struct connection *connection) {
+static void begin(struct connection *connection) {
     int error = 0;
     getsockopt(connection->descriptor, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof error});
     if (error) die("connect: %s", strerror(error));
-    connection->stage = UPGRADING;
-    buffer_append(&connection->unsent, UPGRADE, sizeof UPGRADE - 1);
+    connection->dialect->transport->begin(connection);
 }
 
-static void greet(struct connection *connection) {
+void connection_greet(struct connection *connection) {
     struct buffer message = {0};
-    bool answered = dialect->greet(&message, connection);
+    bool answered = connection->dialect->greet(&message, connection);
     connection->stage = GREETING;
     if (answered)
         connection_say(connection, &message);
@@ -92,41 +84,27 @@ static void greet(struct connection *connection) {
 
 /* ── receiving ── */
 
-/* Takes the answer to the upgrade. Returns its length, 0 if it is not complete. */
-static size_t read_upgrade(struct connection *connection, const char *bytes, size_t length) {
-    const char *end = memmem(bytes, length, "\r\n\r\n", 4);
-    if (!end) return 0;
-    size_t head = (size_t)(end - bytes) + 4;
-    if (!memmem(bytes, head, " 101 ", 5) || !memmem(bytes, head, SAMPLE_ACCEPT, sizeof SAMPLE_ACCEPT - 1))
-        die("the upgrade was refused: %.*s", (int)head, bytes);
-    greet(connection);
-    return head;
-}
-
-static void hear_frame(struct connection *connection, const struct frame *frame) {
-    if (frame->opcode == CLOSE) die("the server closed a connection");
-    if (frame->opcode == PING) {
-        frame_write(&connection->unsent, PONG, true, frame->payload, frame->length);
-        connection_flush(connection);
-    } else if (frame->opcode != PONG) {
-        dialect->hear(connection, frame->payload, frame->length);
+void connection_hear_pieces(struct connection *connection, const char *text, size_t length,
+                            size_t (*hear)(struct connection *, const char *, size_t)) {
+    struct buffer *unheard = &connection->unheard;
+    bool joined = unheard->length;
+    if (joined) {
+        buffer_append(unheard, text, length);
+        text = unheard->bytes;
+        length = unheard->length;
     }
-}
-
-/* Returns how many of the bytes are done with. */
-static size_t read_frames(struct connection *connection, char *bytes, size_t length) {
-    size_t used = connection->stage == UPGRADING ? read_upgrade(connection, bytes, length) : 0;
-    if (connection->stage == UPGRADING) return 0;
-    struct frame frame;
-    for (size_t size; (size = frame_read(bytes + used, length - used, &frame)); used += size)
-        hear_frame(connection, &frame);
-    return used;
+    size_t used = 0;
+    for (size_t size; used < length && (size = hear(connection, text + used, length - used)); used += size);
+    if (joined)
+        buffer_drop(unheard, used);
+    else
+        buffer_append(unheard, text + used, length - used);
 }
 
 static void receive(struct connection *connection) {
     struct buffer *unread = &connection->unread;
     size_t kept = unread->length;
-    if (kept == sizeof received) die("a frame of more than %zu bytes", kept);
+    if (kept == sizeof received) die("a message of more than %zu bytes", kept);
     memcpy(received, unread->bytes ? unread->bytes : received, kept);
     ssize_t got = recv(connection->descriptor, received + kept, sizeof received - kept, 0);
     if (got < 0 && errno == EAGAIN) return;
@@ -134,14 +112,14 @@ static void receive(struct connection *connection) {
     if (got == 0) die("the server ended a connection");
     received_ns = now_ns();
     size_t length = kept + (size_t)got;
-    size_t used = read_frames(connection, received, length);
+    size_t used = connection->dialect->transport->read(connection, received, length);
     unread->length = 0;
     buffer_append(unread, received + used, length - used);
 }
 
 void connection_wake(struct connection *connection, uint32_t events) {
     if (connection->stage == CONNECTING) {
-        upgrade(connection);
+        begin(connection);
         connection_flush(connection);
         watch(connection, EPOLL_CTL_MOD);
         return;

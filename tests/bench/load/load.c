@@ -1,7 +1,7 @@
-/* The load generator: one publisher and many subscribers on one thread.
+/* The load generator, on one thread: one publisher and many subscribers, or callers who ask and are answered.
  *
  * It connects, then goes through its phases: publishing either so that a `window` of events is on its way (closed
- * loop) or at a `rate` (open loop), and taking note of each delivery. At the end it waits for what is still to come.
+ * loop) or at a `rate` (open loop), and taking note of each delivery; or letting each caller ask again. At the end it waits for what is still to come.
  * Each step is told on stdout as one JSON line, at the moment it ends, so that whoever started this can look at the
  * server's processor time and memory at that very moment.
  */
@@ -25,8 +25,8 @@ enum { SECOND = 1000000000, WAKE_UPS = 512, MAX_BATCH = 1000, UNANSWERED = 1 << 
 
 static struct options options;
 static int epoll, ticker = -1;
-static struct connection *connections; /* the subscribers, then the publisher */
-static struct connection *publisher;
+static struct connection *connections; /* the subscribers, then the publisher or the callers */
+static struct connection *publisher;   /* or the first caller */
 static int opened, ready;
 static bool stdin_open = true;
 static bool stalls; /* the last subscriber, at times: its deliveries are not counted */
@@ -57,13 +57,22 @@ void heard_welcome(struct connection *connection) {
 void heard_refusal(const char *text, size_t length) { die("refused: %.*s", (int)(length < 400 ? length : 400), text); }
 
 /* How many acknowledgements one message gets. */
-static uint32_t answers_per_message(void) { return options.dialect->acknowledges_each ? (uint32_t)options.batch : 1; }
+static uint32_t answers_per_message(const struct dialect *dialect) {
+    return dialect->acknowledges_each ? (uint32_t)options.batch : 1;
+}
+
+/* When the message was made that is answered now. */
+static uint64_t asked_ns(const struct connection *connection) {
+    if (options.callers) return connection->asked_ns;
+    return said_ns[answered / answers_per_message(connection->dialect) % UNANSWERED];
+}
 
 void heard_acknowledgement(struct connection *connection) {
-    if (connection != publisher) die("a subscriber was sent an acknowledgement");
-    histogram_add(&answers, connection_received_ns() - said_ns[answered / answers_per_message() % UNANSWERED]);
+    if (connection->task != PUBLISHER) die("a subscriber was sent an acknowledgement");
+    histogram_add(&answers, connection_received_ns() - asked_ns(connection));
+    connection->asked_ns = 0;
     answered++;
-    acknowledged += options.dialect->acknowledges_each ? 1 : (uint64_t)options.batch;
+    acknowledged += connection->dialect->acknowledges_each ? 1 : (uint64_t)options.batch;
 }
 
 void heard_event(struct connection *connection, const char *text, size_t length) {
@@ -155,21 +164,29 @@ static uint32_t due(uint64_t now) {
     return options.events && left < count ? left : count;
 }
 
-static void publish(int count) {
+static void publish(struct connection *from, int count) {
     static struct event events[MAX_BATCH];
     static struct buffer message;
     for (int i = 0; i < count; i++, sent++)
         events[i] = (struct event){sent, options.first_task + (int)(sent % (uint32_t)options.tasks), now_ns()};
-    said_ns[said++ % UNANSWERED] = events[0].made_ns;
+    said_ns[said++ % UNANSWERED] = from->asked_ns = events[0].made_ns;
     message.length = 0;
-    options.dialect->publish(&message, events, count);
-    connection_say(publisher, &message);
+    from->dialect->publish(&message, events, count);
+    connection_say(from, &message);
 }
 
 static void publish_due(void) {
     for (uint32_t left = due(now_ns()); left >= (uint32_t)options.batch; left -= (uint32_t)options.batch)
-        publish(options.batch);
+        publish(publisher, options.batch);
     connection_flush(publisher);
+}
+
+static void call_again(void) {
+    for (struct connection *each = publisher; each < publisher + options.callers; each++) {
+        if (each->asked_ns) continue;
+        publish(each, 1);
+        connection_flush(each);
+    }
 }
 
 static void start_publishing(void) {
@@ -185,14 +202,22 @@ static void start_publishing(void) {
 
 /* ── steps ── */
 
+static int connection_count(void) { return options.subscribers + (options.callers ? options.callers : 1); }
+
+static const struct dialect *publishing_dialect(void) {
+    return options.dialect->publishing ? options.dialect->publishing : options.dialect;
+}
+
 static void connect_all(void) {
     uint64_t since = now_ns();
-    int all = options.subscribers + 1;
+    const struct dialect *listening = options.dialect, *publishing = publishing_dialect();
+    int all = connection_count();
     while (ready < all) {
         for (; opened < all && opened - ready < options.at_once; opened++) {
             int number = opened % options.tasks;
-            int task = &connections[opened] == publisher ? PUBLISHER : options.first_task + number;
-            connection_open(&connections[opened], task, options.replayed > 0);
+            bool publishes = &connections[opened] >= publisher;
+            connection_open(&connections[opened], publishes ? publishing : listening,
+                            publishes ? PUBLISHER : options.first_task + number, options.replayed > 0);
             connections[opened].ledger = (struct ledger){.next = (uint32_t)number, .step = (uint32_t)options.tasks};
         }
         turn(now_ns() + SECOND);
@@ -210,9 +235,9 @@ static bool is_stalled(const struct phase *phase) { return !strcmp(phase->name, 
 static void run_phase(const struct phase *phase) {
     uint64_t since = now_ns(), until = since + (uint64_t)(phase->seconds * SECOND);
     latencies = answers = (struct histogram){0};
-    connection_stall(publisher - 1, is_stalled(phase));
+    if (stalls) connection_stall(publisher - 1, is_stalled(phase));
     while (now_ns() < until && !(options.events && sent == (uint32_t)options.events)) {
-        publish_due();
+        options.callers ? call_again() : publish_due();
         turn(until);
     }
     tell(phase->name, since);
@@ -247,8 +272,8 @@ int main(int count, char **words) {
     event_set_size((size_t)options.bytes);
     ledger_set_retained((uint32_t)options.retained);
     epoll = epoll_create1(EPOLL_CLOEXEC);
-    connections_to(options.port, options.dialect, epoll);
-    connections = calloc((size_t)options.subscribers + 1, sizeof *connections);
+    connections_to(options.port, epoll);
+    connections = calloc((size_t)connection_count(), sizeof *connections);
     if (!connections) die("out of memory");
     publisher = connections + options.subscribers;
 
@@ -257,7 +282,7 @@ int main(int count, char **words) {
         return 0;
     }
     connect_all();
-    if (!options.window && options.rate <= 0) {
+    if (!options.window && options.rate <= 0 && !options.callers) {
         stay();
         return 0;
     }

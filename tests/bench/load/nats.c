@@ -70,19 +70,15 @@ static size_t hear_operation(struct connection *connection, const char *text, si
 
 /* A frame may hold many operations, and end within one. */
 static void hear(struct connection *connection, const char *text, size_t length) {
-    struct buffer *unheard = &connection->unheard;
-    bool joined = unheard->length;
-    if (joined) {
-        buffer_append(unheard, text, length);
-        text = unheard->bytes;
-        length = unheard->length;
-    }
-    size_t used = 0;
-    for (size_t size; used < length && (size = hear_operation(connection, text + used, length - used)); used += size);
-    if (joined)
-        buffer_drop(unheard, used);
-    else
-        buffer_append(unheard, text + used, length - used);
+    connection_hear_pieces(connection, text, length, hear_operation);
 }
 
-const struct dialect NATS = {"nats", BINARY, greet, publish, true, hear};
+const struct dialect NATS = {
+    .name = "nats",
+    .transport = &WEBSOCKET,
+    .opcode = BINARY,
+    .greet = greet,
+    .publish = publish,
+    .acknowledges_each = true,
+    .hear = hear,
+};

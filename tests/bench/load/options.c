@@ -8,7 +8,7 @@
 #include "common.h"
 
 static const struct dialect *dialect_named(const char *name) {
-    const struct dialect *all[] = {&TRPC, &NATS, &BARE};
+    const struct dialect *all[] = {&TRPC, &NATS, &BARE, &SSE, &QUERY, &MUTATION};
     for (unsigned i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(all[i]->name, name)) return all[i];
     die("no such dialect: %s", name);
@@ -28,6 +28,7 @@ static void read_option(struct options *options, int key, char *value) {
         case 'd': options->dialect = dialect_named(value); break;
         case 'p': options->port = atoi(value); break;
         case 's': options->subscribers = atoi(value); break;
+        case 'c': options->callers = atoi(value); break;
         case 't': options->tasks = atoi(value); break;
         case 'f': options->first_task = atoi(value); break;
         case 'e': options->events = atoi(value); break;
@@ -47,7 +48,8 @@ static void read_option(struct options *options, int key, char *value) {
 
 static const struct option NAMES[] = {
     {"dialect", required_argument, NULL, 'd'}, {"port", required_argument, NULL, 'p'},
-    {"subscribers", required_argument, NULL, 's'}, {"tasks", required_argument, NULL, 't'},
+    {"subscribers", required_argument, NULL, 's'}, {"callers", required_argument, NULL, 'c'},
+    {"tasks", required_argument, NULL, 't'},
     {"first-task", required_argument, NULL, 'f'}, {"events", required_argument, NULL, 'e'},
     {"replayed", required_argument, NULL, 'y'},
     {"at-once", required_argument, NULL, 'o'}, {"window", required_argument, NULL, 'w'},
@@ -61,7 +63,8 @@ struct options options_read(int count, char **words) {
     struct options options = {.dialect = &TRPC, .subscribers = 1, .tasks = 1, .at_once = 128, .batch = 1,
                               .bytes = 230, .retained = 100000, .drain = 10, .limit = 60};
     for (int key; (key = getopt_long(count, words, "", NAMES, NULL)) != -1;) read_option(&options, key, optarg);
-    if (!options.port || options.tasks < 1 || options.subscribers < 1 || options.subscribers % options.tasks || options.batch < 1)
+    if (options.callers) options.subscribers = 0;
+    if (!options.port || options.tasks < 1 || options.subscribers + options.callers < 1 || options.subscribers % options.tasks || options.batch < 1)
         die("needs a --port, and as many subscribers for each task");
     return options;
 }

@@ -16,6 +16,7 @@ struct options {
     const struct dialect *dialect;
     int port;
     int subscribers, tasks;  /* subscriber i reads task i % tasks, event i goes to it */
+    int callers;             /* how many ask, each again once it is answered; then nobody subscribes */
     int first_task;          /* the number of the first of them */
     int at_once;             /* how many connect at a time */
     int window;              /* closed loop: how many events may be on their way */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "connection.h"
+#include "trpc.h"
 
 static bool says(const char *text, size_t length, const char *word) {
     return memmem(text, length, word, strlen(word)) != NULL;
@@ -17,17 +18,17 @@ static bool greet(struct buffer *message, const struct connection *connection) {
     return true;
 }
 
-static void write_input(struct buffer *message, const struct event *event) {
-    buffer_print(message, "{\"topic\":\"task.progress\",\"payload\":");
-    event_write(message, event);
-    buffer_print(message, "}");
+void trpc_write_draft(struct buffer *to, const struct event *event) {
+    buffer_print(to, "{\"topic\":\"task.progress\",\"payload\":");
+    event_write(to, event);
+    buffer_print(to, "}");
 }
 
-static void write_inputs(struct buffer *message, const struct event *events, int count) {
+static void write_drafts(struct buffer *message, const struct event *events, int count) {
     buffer_print(message, "{\"events\":[");
     for (int i = 0; i < count; i++) {
         if (i) buffer_print(message, ",");
-        write_input(message, &events[i]);
+        trpc_write_draft(message, &events[i]);
     }
     buffer_print(message, "]}");
 }
@@ -37,9 +38,9 @@ static void publish(struct buffer *message, const struct event *events, int coun
     buffer_print(message, "{\"id\":%u,\"method\":\"mutation\",\"params\":{\"path\":\"%s\",\"input\":", ++request,
                  count == 1 ? "events.publish" : "events.publishMany");
     if (count == 1)
-        write_input(message, events);
+        trpc_write_draft(message, events);
     else
-        write_inputs(message, events, count);
+        write_drafts(message, events, count);
     buffer_print(message, "}}");
 }
 
@@ -54,4 +55,5 @@ static void hear(struct connection *connection, const char *text, size_t length)
         heard_welcome(connection);
 }
 
-const struct dialect TRPC = {"trpc", TEXT, greet, publish, false, hear};
+const struct dialect TRPC = {
+    .name = "trpc", .transport = &WEBSOCKET, .opcode = TEXT, .greet = greet, .publish = publish, .hear = hear};
