@@ -19,7 +19,7 @@ setup: $(VENV)/.ready ## make .venv: adohub, every plugin, the tools
 demo: setup ## a hub, a real task, a live view
 	@$(VENV)/bin/adohub demo
 
-test: setup $(NODE_CLIENTS:%=%/node_modules/.ready) ## run all tests
+test: setup $(NODE_CLIENTS:%=%/node_modules/.ready) $(BENCH_PEER)/node_modules/.ready ## run all tests
 	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy, and no registry addresses

@@ -82,6 +82,8 @@ GOALS: Sequence[Goal] = (
     ),
     Goal("publishes/s to trpc's", _against("trpc", "ingest", "publishes/s"), True, 2, 3),
     Goal("events/s in batches to trpc's", _against("trpc", "many", "events/s"), True, 1.5, 3),
+    Goal("HTTP queries/s to trpc's", _against("trpc", "queries", "requests/s"), True, 0.5),
+    Goal("deliveries/s by SSE to trpc's", _against("trpc", "sse", "deliveries/s"), True, 5),
     Goal(
         "memory per idle connection to trpc's", _against("trpc", "memory", "per connection"), False, 0.35, 0.2
     ),

@@ -12,6 +12,10 @@ class Plan:
     `window`: how many events are on their way at a time in the closed loops. `retained`: how many events
     adohub keeps while a subscriber does not read; they are published before it stops, so that what it costs
     shows by itself.
+
+    `callers`: how many connections make HTTP calls. `calls_warm_s` is how long Node takes to compile what
+    answers them. `sse_window` is small and `sse_s` long because trpc sends all that is on its way at once:
+    a window more or less must not matter.
     """
 
     rounds: int = 3
@@ -38,6 +42,12 @@ class Plan:
 
     batch: int = 100
     batches_window: int = 4
+
+    callers: int = 64
+    calls_warm_s: float = 5
+
+    sse_window: int = 4
+    sse_s: float = 10
 
     idle_connections: int = 5000
     settle_s: float = 8
@@ -73,6 +83,8 @@ QUICK = Plan(
     measure_s=1.5,
     drain_s=5,
     steady_s=3,
+    calls_warm_s=3,
+    sse_s=4,
     idle_connections=1000,
     settle_s=3,
     replay_others_s=2,
@@ -99,6 +111,10 @@ TINY = Plan(
     ingest_window=4,
     batch=5,
     batches_window=2,
+    callers=4,
+    calls_warm_s=0.05,
+    sse_window=2,
+    sse_s=0.15,
     idle_connections=10,
     settle_s=0.2,
     durable_window=4,

@@ -245,9 +245,9 @@ async def loading(
     phases: Mapping[str, float] | None = None,
     drain_s: float = 10.0,
     gives_way: bool = False,
-    **options: float,
+    **options: float | str,
 ) -> AsyncIterator[Load]:
-    """A load generator that speaks to `server`. `options` are its own (load/options.h).
+    """A load generator that speaks the server's dialect. `options` are its own (load/options.h).
 
     `phases`: seconds by name. `gives_way`: it runs only when no other one wants to. It ends when the context
     does, and by itself when it takes too long.

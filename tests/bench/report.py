@@ -13,7 +13,7 @@ from tests.bench.goals import GOALS, Goal, Verdict
 from tests.bench.peers import Peer
 from tests.bench.plan import Plan
 from tests.bench.results import Results
-from tests.bench.scenarios import Scenario
+from tests.bench.rig import Scenario
 
 COLOURS = {Verdict.STRETCH: "bold green", Verdict.OK: "green", Verdict.SHORT: "red", Verdict.UNKNOWN: "dim"}
 

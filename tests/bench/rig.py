@@ -1,8 +1,8 @@
-"""What all scenarios share: servers and load on cores of their own, and what happened between two steps."""
+"""What scenarios share: their form, servers and load on cores of their own, what happened between steps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 
 from attrs import evolve, frozen
@@ -34,10 +34,10 @@ class Rig:
         return serving(peer, self.workshop, wishes, self.cores.server)
 
     def loading(
-        self, server: Server, phases: Mapping[str, float] | None = None, **options: float
+        self, server: Server, phases: Mapping[str, float] | None = None, **options: float | str
     ) -> AbstractAsyncContextManager[Load]:
         """A load generator on the load's core."""
-        wanted = {"bytes": self.plan.event_bytes, **options}
+        wanted: dict[str, float | str] = {"bytes": self.plan.event_bytes, **options}
         return loading(
             server,
             self.workshop,
@@ -68,6 +68,10 @@ class Span:
         return (self.after.acknowledged - self.before.acknowledged) / self.after.seconds
 
     @property
+    def server_us_per_event(self) -> float:
+        return 1e6 * self.server_seconds / max(1, self.after.acknowledged - self.before.acknowledged)
+
+    @property
     def deliveries(self) -> int:
         return self.after.delivered - self.before.delivered
 
@@ -92,7 +96,7 @@ class Span:
         }
 
 
-async def measured(rig: Rig, peer: Peer, measure_s: float, **options: float) -> tuple[Span, Ledgers]:
+async def measured(rig: Rig, peer: Peer, measure_s: float, **options: float | str) -> tuple[Span, Ledgers]:
     """A server under one kind of load for `measure_s`, after a while of warming up."""
     phases = {"warm": rig.plan.warm_s, "measure": measure_s}
     async with rig.serving(peer) as server, rig.loading(server, phases, **options) as load:
@@ -102,11 +106,29 @@ async def measured(rig: Rig, peer: Peer, measure_s: float, **options: float) -> 
         return span, await load.ledgers()
 
 
-async def closed_loop(rig: Rig, peer: Peer, **options: float) -> Span:
-    """The same, with every event accounted for."""
-    span, ledgers = await measured(rig, peer, rig.plan.measure_s, **options)
+async def closed_loop(rig: Rig, peer: Peer, measure_s: float | None = None, **options: float | str) -> Span:
+    """The same, for the plan's usual time if no other is given, with every event accounted for."""
+    span, ledgers = await measured(rig, peer, measure_s or rig.plan.measure_s, **options)
     if ledgers.missing or ledgers.repeated or ledgers.late:
         raise BenchError(f"not every event came once and in order: {ledgers}")
     if not span.deliveries:
         raise BenchError("nothing was delivered")
     return span
+
+
+@frozen
+class Scenario:
+    """A scenario, the units of its figures, and whom it suits."""
+
+    name: str
+    measure: Callable[[Rig, Peer], Awaitable[Figures]]
+    units: Mapping[str, str]
+    suits: Callable[[Peer], bool]
+
+    @property
+    def title(self) -> str:
+        """One line on what is done."""
+        return (self.measure.__doc__ or self.name).splitlines()[0].rstrip(".")
+
+
+FANOUT_UNITS = {"deliveries/s": "", "server per delivery": "µs", "server core": "%", "load core": "%"}

@@ -10,8 +10,7 @@ import trio
 from tests.bench.errors import BenchError
 from tests.bench.peers import Peer
 from tests.bench.results import Results, Round
-from tests.bench.rig import Rig
-from tests.bench.scenarios import Scenario
+from tests.bench.rig import Rig, Scenario
 
 Say = Callable[[str], None]
 

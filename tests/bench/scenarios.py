@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import trio
-from attrs import evolve, frozen
+from attrs import evolve
 
+from tests.bench import over_http
 from tests.bench.errors import BenchError
 from tests.bench.machine import forget_peak, peak_resident_bytes, resident_bytes
 from tests.bench.peers import ADOHUB, C_LOOP, ONE_COMMIT, SLOW_TWIN, SQLITE, Peer
 from tests.bench.processes import Server, output_of
-from tests.bench.rig import Figures, Rig, closed_loop, measured
+from tests.bench.rig import FANOUT_UNITS, Figures, Rig, Scenario, closed_loop, measured
 
 MEGABYTE = 1_000_000
 
@@ -247,27 +248,8 @@ def _nearly_everybody(peer: Peer) -> bool:
     return _everybody(peer) and peer.name != SLOW_TWIN.name
 
 
-@frozen
-class Scenario:
-    """A scenario, the units of its figures, and whom it suits."""
-
-    name: str
-    measure: Callable[[Rig, Peer], Awaitable[Figures]]
-    units: Mapping[str, str]
-    suits: Callable[[Peer], bool] = _everybody
-
-    @property
-    def title(self) -> str:
-        """One line on what is done."""
-        return (self.measure.__doc__ or self.name).splitlines()[0].rstrip(".")
-
-
 SCENARIOS: Sequence[Scenario] = (
-    Scenario(
-        "fanout",
-        fanout,
-        {"deliveries/s": "", "server per delivery": "µs", "server core": "%", "load core": "%"},
-    ),
+    Scenario("fanout", fanout, FANOUT_UNITS, suits=_everybody),
     Scenario(
         "ceiling",
         ceiling,
@@ -278,6 +260,7 @@ SCENARIOS: Sequence[Scenario] = (
         "steady",
         steady,
         {"latency p50": "ms", "latency p99": "ms", "server per delivery": "µs", "never delivered": ""},
+        suits=_everybody,
     ),
     Scenario(
         "tasks",
@@ -314,6 +297,7 @@ SCENARIOS: Sequence[Scenario] = (
         },
         suits=lambda peer: peer.name in (ADOHUB.name, SQLITE.name),
     ),
+    *over_http.SCENARIOS,
     Scenario("memory", memory, {"per connection": "B"}, suits=_nearly_everybody),
     Scenario("connect", connect, {"seconds": "s"}, suits=_nearly_everybody),
     Scenario(

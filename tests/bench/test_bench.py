@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 from io import StringIO
 from itertools import cycle
@@ -17,33 +15,28 @@ from attrs import define, evolve
 from rich.console import Console
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
 
+from tests.bench import over_http
 from tests.bench.goals import GOALS, HUB, Goal, Verdict
 from tests.bench.machine import Cores
-from tests.bench.peers import ADOHUB, C_LOOP, Peer, Wishes
+from tests.bench.peers import ADOHUB, C_LOOP, Peer
 from tests.bench.peers import PEERS as ALL_PEERS
 from tests.bench.plan import TINY
 from tests.bench.processes import Ledgers, Server
 from tests.bench.report import Report
 from tests.bench.results import Results, Round
-from tests.bench.rig import Rig
+from tests.bench.rig import Rig, Scenario
 from tests.bench.run import measure
-from tests.bench.scenarios import SCENARIOS, Scenario
-from tests.bench.workshop import open_workshop
+from tests.bench.scenarios import SCENARIOS
 
 DEADLINE_S = 60
 
 PEERS = (ADOHUB, C_LOOP)
 
 
-@pytest.fixture(scope="module")
-def rig() -> Iterator[Rig]:
-    if shutil.which("cc") is None and shutil.which("gcc") is None:
-        pytest.fail("the tests run the benchmark, whose load generator is C: install gcc and libc6-dev")
-    with open_workshop() as workshop:
-        yield Rig(TINY, workshop, Cores.choose(), Wishes())
+ON_WEBSOCKETS = [each for each in SCENARIOS if each not in over_http.SCENARIOS]
 
 
-async def test_every_scenario_yields_its_figures(rig: Rig) -> None:
+async def test_every_scenario_on_websockets_yields_its_figures(rig: Rig) -> None:
     taken: Round = {}
     swapped = evolve(rig, cores=Cores(server=rig.cores.load, load=rig.cores.server))
 
@@ -52,10 +45,10 @@ async def test_every_scenario_yields_its_figures(rig: Rig) -> None:
 
     with trio.fail_after(DEADLINE_S):
         async with trio.open_nursery() as nursery:
-            for scenario, placed in zip(SCENARIOS, cycle([rig, swapped]), strict=False):
+            for scenario, placed in zip(ON_WEBSOCKETS, cycle([rig, swapped]), strict=False):
                 for peer in filter(scenario.suits, PEERS):
                     nursery.start_soon(take, scenario, peer, placed)
-    for scenario in SCENARIOS:
+    for scenario in ON_WEBSOCKETS:
         for peer in filter(scenario.suits, PEERS):
             figures = taken[scenario.name, peer.name]
             assert list(figures) == list(scenario.units), scenario.name

@@ -1,13 +1,16 @@
-// The stack that adohub replaces, built as its users had it: @trpc/server's ws adapter, one EventEmitter for the
-// whole hub, and subscriptions that listen to every event and keep those of their task.
+// The stack that adohub replaces, built as its users had it: @trpc/server's standalone adapter for HTTP and SSE, its ws
+// adapter on the same port, one EventEmitter for the whole hub, and subscriptions that listen to every event and keep
+// those of their task.
 //
 //   node server.mjs               subscriptions are observables: the faster form, so the one to compare with
 //   node server.mjs generators    they are async generators, as the documentation of v11 has them
 //
 // It knows what the benchmark asks of it and no more: nothing is stored, so nothing is replayed. Prints its address.
 
+import { randomUUID } from 'node:crypto';
 import { EventEmitter, on } from 'node:events';
 import { initTRPC, tracked } from '@trpc/server';
+import { createHTTPServer } from '@trpc/server/adapters/standalone';
 import { applyWSSHandler } from '@trpc/server/adapters/ws';
 import { observable } from '@trpc/server/observable';
 import { WebSocketServer } from 'ws';
@@ -15,7 +18,12 @@ import { WebSocketServer } from 'ws';
 const t = initTRPC.create();
 const hub = new EventEmitter();
 hub.setMaxListeners(0);
+const instance = randomUUID();
 let lastId = 0;
+
+function health() {
+  return { status: 'ok', version: '11.25.2', instance, uptime: process.uptime() };
+}
 
 function publish({ topic, payload }) {
   const id = String(++lastId);
@@ -62,6 +70,7 @@ function observed({ input }) {
 }
 
 const router = t.router({
+  hub: t.router({ health: t.procedure.query(health) }),
   stream: t.router({
     onTaskProgress: t.procedure.input(task).subscription(process.argv[2] === 'generators' ? generated : observed),
   }),
@@ -71,6 +80,6 @@ const router = t.router({
   }),
 });
 
-const wss = new WebSocketServer({ host: '127.0.0.1', port: 0 });
-applyWSSHandler({ wss, router });
-wss.on('listening', () => console.log(`ready at ws://127.0.0.1:${wss.address().port}`));
+const server = createHTTPServer({ router, basePath: '/trpc/' });
+applyWSSHandler({ wss: new WebSocketServer({ server }), router });
+server.listen(0, '127.0.0.1', () => console.log(`ready at ws://127.0.0.1:${server.address().port}`));
