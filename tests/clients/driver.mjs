@@ -4,7 +4,7 @@
 // are JSON lines. A line of commands is one command, or a list of commands to give in one tick (tRPC makes that
 // one batch).
 //
-//   {do: "create", url, options}               options: puppet.py names them
+//   {do: "create", url, via, options}          via: links.mjs; options: puppet.py names them
 //   {do: "query" | "mutation", call, path, input}
 //   {do: "subscribe", sub, path, input}        {do: "unsubscribe", sub}
 //   {do: "close", call}
@@ -14,23 +14,41 @@
 //   {call, outcome: "ok", value}               {call, outcome: "error", value: failure}
 //   {sub, event: "started" | "data" | "error" | "stopped" | "complete" | "state", value}
 //   {ws: "open" | "close" | "error", code}
+//   {http: status}                             an answer to a call, or to a batch of them
+//   {logged: [direction, kind, path]}          what the loggerLink was given
 //   {uncaught: failure}                        an exception that the client let escape
 //
-// where failure = {name, message, code, data}. The end of stdin ends this program.
+// where failure = {name, message, code, data}. Values that JSON has no word for stand as {"$js": text}: in commands
+// the text is an expression, in reports it is what Node's inspect shows. The end of stdin ends this program.
 
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
+import { inspect } from 'node:util';
+import { chain } from './links.mjs';
 
-const require = createRequire(`${process.cwd()}/`);
-const { createTRPCProxyClient, createWSClient, wsLink } = require('@trpc/client');
-globalThis.WebSocket = require('ws').WebSocket; // Node 20 has none, later ones have their own: always the same here
+const { createTRPCProxyClient } = createRequire(`${process.cwd()}/`)('@trpc/client');
 
-let socket;
+let close;
 let trpc;
 let at = 0;
 const subscriptions = new Map();
 
-const report = (fact) => process.stdout.write(`${JSON.stringify({ ...fact, at: ++at })}\n`);
+const evaluated = (_, value) => (value?.$js === undefined ? value : (0, eval)(`(${value.$js})`));
+
+const isJson = (value) =>
+  value === null ||
+  ['string', 'boolean'].includes(typeof value) ||
+  (Number.isFinite(value) && !Object.is(value, -0)) ||
+  Array.isArray(value) ||
+  Object.getPrototypeOf(value ?? 0) === Object.prototype;
+
+// A function, since a Date is no Date any more when JSON.stringify hands it over as `value`.
+function shown(key) {
+  const value = this[key];
+  return isJson(value) ? value : { $js: inspect(value, { depth: null, breakLength: Infinity, sorted: true }) };
+}
+
+const report = (fact) => process.stdout.write(`${JSON.stringify({ ...fact, at: ++at }, shown)}\n`);
 
 const failure = (error) => ({
   name: error?.name ?? typeof error,
@@ -47,26 +65,11 @@ const settle = (call, promise) =>
     (error) => report({ call, outcome: 'error', value: failure(error) }),
   );
 
-// The callback of a list gives its values in turn, and the last one from then on.
-const inTurn = (values) => {
-  let next = 0;
-  return () => values[Math.min(next++, values.length - 1)];
-};
-
-const clientOptions = ({ url, options: { retryDelayMs, connectionParams, ...others } }) => ({
-  url,
-  ...others,
-  ...(retryDelayMs !== undefined && { retryDelayMs: () => retryDelayMs }),
-  ...(connectionParams !== undefined && { connectionParams: inTurn([connectionParams].flat()) }),
-  onOpen: () => report({ ws: 'open' }),
-  onClose: (cause) => report({ ws: 'close', code: cause?.code ?? null }),
-  onError: () => report({ ws: 'error' }),
-});
-
 const commands = {
-  create(command) {
-    socket = createWSClient(clientOptions(command));
-    trpc = createTRPCProxyClient({ links: [wsLink({ client: socket })] });
+  create({ url, via, options }) {
+    const made = chain({ url, via, options, report });
+    close = made.close;
+    trpc = createTRPCProxyClient({ links: made.links, transformer: made.transformer });
   },
   query: ({ call, path, input }) => settle(call, procedure(path).query(input)),
   mutation: ({ call, path, input }) => settle(call, procedure(path).mutate(input)),
@@ -83,11 +86,11 @@ const commands = {
     subscriptions.set(sub, procedure(path).subscribe(input, observer));
   },
   unsubscribe: ({ sub }) => subscriptions.get(sub).unsubscribe(),
-  close: ({ call }) => settle(call, Promise.resolve(socket.close())),
+  close: ({ call }) => settle(call, close()),
 };
 
 process.on('uncaughtException', (error) => report({ uncaught: failure(error) }));
 
 createInterface({ input: process.stdin })
-  .on('line', (line) => [JSON.parse(line)].flat().forEach((command) => commands[command.do](command)))
+  .on('line', (line) => [JSON.parse(line, evaluated)].flat().forEach((command) => commands[command.do](command)))
   .on('close', () => process.exit(0));

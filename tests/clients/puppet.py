@@ -6,6 +6,7 @@
         await sub.until(lambda sub: "complete" in sub.events)
         assert sub.data == [...]
 
+A puppet speaks WebSocket unless told otherwise: `puppet("v11", hub.url, "batch+sse")`.
 `seed(version, url)` runs the program of `seed.mjs` instead. Nothing here has a deadline: tests bring one.
 """
 
@@ -20,16 +21,28 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
 Version = Literal["v10", "v11.18", "v11"]
 VERSIONS: tuple[Version, ...] = get_args(Version)
 """For `@pytest.mark.parametrize("version", VERSIONS)`."""
 
+Via = Literal[
+    "ws", "http", "batch", "stream", "sse", "http+ws", "batch+ws", "http+sse", "batch+sse", "stream+sse"
+]
+"""Which links carry: one for everything, or one for the calls and one for the subscriptions."""
+
 UNDEFINED: Any = object()
 """The input that is not there; None is JavaScript's null."""
 
 HERE = Path(__file__).parent
+
+
+@frozen
+class Js:
+    """A value that JSON has no word for. In an input `text` is an expression, in a report Node's `inspect`."""
+
+    text: str
 
 
 class PuppetError(Exception):
@@ -106,20 +119,24 @@ class Puppet(Witness):
 
     `ws` holds what became of its connections: ("open" | "close" | "error", close code). `uncaught` holds
     exceptions that the client let escape: what is still in it when the puppet is put away fails the test.
+    `http` holds the statuses of the answers to calls; `logged` what its `loggerLink` saw: (direction, kind,
+    path).
     """
 
     _stdin: trio.abc.SendStream = field(repr=False)
     reports: list[dict[str, Any]] = field(factory=list, init=False)
     ws: list[tuple[str, int | None]] = field(factory=list, init=False)
     uncaught: list[PuppetError] = field(factory=list, init=False)
+    http: list[int] = field(factory=list, init=False)
+    logged: list[tuple[str, str, str]] = field(factory=list, init=False)
     _subs: dict[str, Sub] = field(factory=dict, init=False, repr=False)
     _outcomes: dict[int, Any | PuppetError] = field(factory=dict, init=False, repr=False)
     _numbers: Iterator[int] = field(factory=lambda: count(1), init=False, repr=False)
     _writing: trio.Lock = field(factory=trio.Lock, init=False, repr=False)
 
-    async def create(self, url: str, options: dict[str, Any]) -> None:
+    async def create(self, url: str, via: Via, options: dict[str, Any]) -> None:
         """Make the client; `puppet` does this."""
-        await self._tell({"do": "create", "url": url, "options": options})
+        await self._tell({"do": "create", "url": url, "via": via, "options": options})
 
     async def query(self, path: str, input: Any = UNDEFINED) -> Any:
         """The query's answer, or PuppetError."""
@@ -172,7 +189,7 @@ class Puppet(Witness):
 
     async def _tell(self, commands: object) -> None:
         async with self._writing:
-            await self._stdin.send_all(json.dumps(commands).encode() + b"\n")
+            await self._stdin.send_all(json.dumps(commands, default=_expression).encode() + b"\n")
 
     async def _outcome(self, call: int) -> Any | PuppetError:
         await self.until(lambda puppet: call in puppet._outcomes)
@@ -189,23 +206,29 @@ class Puppet(Witness):
                 self._subs[name].report(event, report.get("value"))
             case {"ws": event}:
                 self.ws.append((event, report.get("code")))
+            case {"http": status}:
+                self.http.append(status)
+            case {"logged": [direction, kind, path]}:
+                self.logged.append((direction, kind, path))
             case {"uncaught": failure}:
                 self.uncaught.append(_error(failure))
 
 
 @asynccontextmanager
-async def puppet(version: Version, url: str, **options: Any) -> AsyncIterator[Puppet]:
-    """A client of `version`, connecting to `url`.
+async def puppet(version: Version, url: str, via: Via = "ws", **options: Any) -> AsyncIterator[Puppet]:
+    """A client of `version` for the hub at `url`, ws://HOST:PORT whatever carries its calls.
 
     `options` are those of `createWSClient` in their own spelling: `retryDelayMs` is a number;
-    `connectionParams` an object, or a list of objects that the client's callback gives in turn, staying with
-    the last; `keepAlive` and `lazy` are objects. Leaving the context ends the process, and raises PuppetError
-    if an exception had escaped in it.
+    `connectionParams` (over SSE, too) an object, or a list of objects that the client's callback gives in
+    turn, staying with the last; `keepAlive` and `lazy` are objects. Besides: `transformer="superjson"`;
+    `encoder="msgpack"` for frames in MessagePack; `headers` of HTTP requests; `log=True` for a loggerLink;
+    `retries`, how often the retryLink tries again, whatever the error. Leaving the context ends the process,
+    and raises PuppetError if an exception had escaped in it.
     """
     async with _node("driver.mjs", version) as (stdin, stdout), trio.open_nursery() as nursery:
         client = Puppet(stdin)
         nursery.start_soon(client.listen, stdout)
-        await client.create(url, options)
+        await client.create(url, via, options)
         yield client
         await client.dismiss()
     if client.uncaught:
@@ -252,7 +275,16 @@ async def _json_lines(stdout: trio.abc.ReceiveStream) -> AsyncIterator[dict[str,
     async for chunk in stdout:
         *lines, unfinished = (unfinished + chunk).split(b"\n")
         for line in lines:
-            yield json.loads(line)
+            yield json.loads(line, object_hook=_shown)
+
+
+def _expression(value: object) -> dict[str, str]:
+    assert isinstance(value, Js), f"{value!r} is neither JSON nor Js"
+    return {"$js": value.text}
+
+
+def _shown(value: dict[str, Any]) -> dict[str, Any] | Js:
+    return Js(value["$js"]) if "$js" in value else value
 
 
 def _request(path: str, input: Any) -> dict[str, Any]:
