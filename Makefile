@@ -2,6 +2,8 @@
 
 VENV := .venv
 NODE_CLIENTS := tests/clients/v10 tests/clients/v11.18 tests/clients/v11 tests/clients/codecs
+PAGES := tests/clients/react
+CHROMIUM := /usr/bin/chromium
 BENCH_PEER := tests/bench/peers/trpc
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input
@@ -10,6 +12,7 @@ export PIP_REQUIRE_VIRTUALENV := 1
 
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test lint bench clean node
+.SECONDEXPANSION:
 
 help: ## list the targets
 	@awk -F ':.* ## ' '/^[a-z]+:.* ## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -19,7 +22,7 @@ setup: $(VENV)/.ready ## make .venv: adohub, every plugin, the tools
 demo: setup ## a hub, a real task, a live view
 	@$(VENV)/bin/adohub demo
 
-test: setup $(NODE_CLIENTS:%=%/node_modules/.ready) $(BENCH_PEER)/node_modules/.ready ## run all tests
+test: setup $(NODE_CLIENTS:%=%/node_modules/.ready) $(BENCH_PEER)/node_modules/.ready $(PAGES:%=%/dist/index.html) $(CHROMIUM) ## run all tests
 	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy, and no registry addresses
@@ -34,7 +37,8 @@ bench: $(VENV)/.bench-ready $(BENCH_PEER)/node_modules/.ready ## the side-by-sid
 	@$(VENV)/bin/python -m tests.bench $(BENCH_ARGS)
 
 clean: ## remove what make made
-	rm -rf $(VENV) $(NODE_CLIENTS:%=%/node_modules) $(BENCH_PEER)/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(NODE_CLIENTS:%=%/node_modules) $(BENCH_PEER)/node_modules
+	rm -rf $(PAGES:%=%/node_modules) $(PAGES:%=%/dist) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find adohub plugins tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # The prerequisite `plugins` is the folder itself: it changes when a plugin comes or goes.
@@ -68,9 +72,24 @@ endef
 	@cd $* && npm ci --loglevel=error --no-audit --no-fund >/dev/null
 	@touch $@
 
+%/dist/index.html: %/node_modules/.ready $$(wildcard $$*/*.html $$*/*.js $$*/src/*)
+	@echo "vite build in $*"
+	@cd $* && npm run --silent build
+
 node:
-	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1 || { \
-	  echo "The tests run real tRPC clients and need Node 20 or newer with npm. Everything else works without." >&2; exit 1; }
+	@node -e '[a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null \
+	  && npm --version >/dev/null 2>&1 || { \
+	  echo "The tests run real tRPC clients and need Node 20.19 or newer with npm. Everything else works without." >&2; exit 1; }
+
+# The tests show pages in a real browser: the package `chromium` of Debian and its kin.
+$(CHROMIUM):
+	@command -v apt-get >/dev/null || { \
+	  echo "The tests show pages in $(CHROMIUM). Install the package chromium and run make test again." >&2; exit 1; }
+	@echo "installing chromium"
+	@$(as_root) sh -c 'apt-get update && apt-get install -y --no-install-recommends chromium' >/dev/null || { \
+	  echo "The package chromium could not be installed: install it as root and run make test again." >&2; exit 1; }
+
+as_root = $$([ "$$(id -u)" = 0 ] || echo sudo)
 
 # Whoever installs adohub chooses where packages come from, so no tracked file may.
 define no_registry_addresses

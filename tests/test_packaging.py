@@ -16,11 +16,15 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.clients.puppet import HERE, VERSIONS
-
 ROOT = Path(__file__).parent.parent
 PROJECTS = [ROOT / "pyproject.toml", *sorted(ROOT.glob("plugins/*/pyproject.toml"))]
 ONLY_FOR_BENCH = {"uvloop", "websockets"}
+LOCKS = sorted(
+    lock
+    for folder in ("tests", "examples")
+    for lock in (ROOT / folder).glob("**/package-lock.json")
+    if "node_modules" not in lock.parts
+)
 LOCAL = {"adohub", *(project.parent.name for project in PROJECTS[1:])}
 
 
@@ -127,6 +131,6 @@ def test_a_plugin_is_a_distribution_of_its_own(project: Path) -> None:
     assert list((project.parent / "tests").glob("test_*.py"))
 
 
-@pytest.mark.parametrize("client", [*VERSIONS, "codecs"])
-def test_a_node_lock_file_names_no_registry(client: str) -> None:
-    assert '"resolved"' not in (HERE / client / "package-lock.json").read_text()
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.parent.name)
+def test_a_node_lock_file_names_no_registry(lock: Path) -> None:
+    assert '"resolved"' not in lock.read_text()

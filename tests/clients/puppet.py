@@ -27,9 +27,7 @@ Version = Literal["v10", "v11.18", "v11"]
 VERSIONS: tuple[Version, ...] = get_args(Version)
 """For `@pytest.mark.parametrize("version", VERSIONS)`."""
 
-Via = Literal[
-    "ws", "http", "batch", "stream", "sse", "http+ws", "batch+ws", "http+sse", "batch+sse", "stream+sse"
-]
+Via = Literal["ws", "http", "batch", "stream", "sse", "http+ws", "batch+ws", "batch+sse", "stream+sse"]
 """Which links carry: one for everything, or one for the calls and one for the subscriptions."""
 
 UNDEFINED: Any = object()
@@ -40,7 +38,7 @@ HERE = Path(__file__).parent
 
 @frozen
 class Js:
-    """A value that JSON has no word for. In an input `text` is an expression, in a report Node's `inspect`."""
+    """What JSON has no word for: in an input `text` is an expression, in a report it is by Node's inspect."""
 
     text: str
 
