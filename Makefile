@@ -1,8 +1,8 @@
 # `make` alone lists the targets.
 
 VENV := .venv
-NODE_CLIENTS := tests/clients/v10 tests/clients/v11.18 tests/clients/v11 tests/clients/codecs
-PAGES := tests/clients/react
+NODE_CLIENTS := $(patsubst %/package.json,%,$(wildcard tests/clients/*/package.json examples/*/package.json))
+PAGES := $(patsubst %/vite.config.js,%,$(wildcard tests/clients/*/vite.config.js examples/*/vite.config.js))
 CHROMIUM := /usr/bin/chromium
 BENCH_PEER := tests/bench/peers/trpc
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
@@ -37,8 +37,8 @@ bench: $(VENV)/.bench-ready $(BENCH_PEER)/node_modules/.ready ## the side-by-sid
 	@$(VENV)/bin/python -m tests.bench $(BENCH_ARGS)
 
 clean: ## remove what make made
-	rm -rf $(VENV) $(NODE_CLIENTS:%=%/node_modules) $(BENCH_PEER)/node_modules
-	rm -rf $(PAGES:%=%/node_modules) $(PAGES:%=%/dist) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(NODE_CLIENTS:%=%/node_modules) $(PAGES:%=%/dist) $(BENCH_PEER)/node_modules
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find adohub plugins tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # The prerequisite `plugins` is the folder itself: it changes when a plugin comes or goes.

@@ -146,9 +146,7 @@ class Puppet(Witness):
         (outcome,) = await self.together(("mutation", path, input))
         return _value(outcome)
 
-    async def together(
-        self, *calls: tuple[Literal["query", "mutation"], str, Any]
-    ) -> list[Any | PuppetError]:
+    async def together(self, *calls: tuple[Literal["query", "mutation"], str, Any]) -> list[Any]:
         """Several (kind, path, input) in one tick, thus one batch: each one's answer or its PuppetError."""
         commands = [
             {"do": kind, "call": next(self._numbers), **_request(path, given)} for kind, path, given in calls
