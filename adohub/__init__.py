@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adohub.errors import AdohubError, Goodbye, PeerError, PluginError, StorageError
-from adohub.model import EXISTS, Draft, Event, Position, Principal, from_fields, now, timestamp
+from adohub.model import EXISTS, Draft, Event, Position, Principal, from_fields, now, size_of, timestamp
 from adohub.plugin.contracts import (
     Action,
     Authenticator,
@@ -75,5 +75,6 @@ __all__ = [
     "hookimpl",
     "is_pattern",
     "now",
+    "size_of",
     "timestamp",
 ]

@@ -126,6 +126,11 @@ class Event(NamedTuple):
         return f"Event({self.id!r}, {self.topic!r}, key={self.key!r}, {len(self.body)} bytes)"
 
 
+def size_of(kept: Iterable[Draft | Event]) -> int:
+    """How many bytes of payload these are, their notes included."""
+    return sum([len(one.body) + len(one.notes) for one in kept])
+
+
 def from_fields(cls: type[T]) -> Callable[[tuple[Any, ...]], T]:
     """Makes the named tuple `cls` of all its fields in order, in half the time of a call with them.
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adohub.model import Draft, Event, Position, Principal, from_fields, now, texts, timestamp
+from adohub.model import Draft, Event, Position, Principal, from_fields, now, size_of, texts, timestamp
 from adohub.notes import notes_of, to_bytes
 from tests.wire import strategies as some
 
@@ -116,6 +116,12 @@ def test_a_payload_can_be_had_with_its_notes() -> None:
     assert event.noted_payload == {"at": "2026-01-02"}
     assert notes_of(event.noted_payload) == notes
     assert notes_of(EVENT.noted_payload) == notes_of(event.payload) == ()
+
+
+def test_notes_count_as_bytes_of_a_payload() -> None:
+    draft = Draft("a", None, b"{}", "", notes=b'[null,"at",["Date"]]')
+    assert size_of([draft, EVENT]) == 2 + 20 + len(EVENT.body)
+    assert size_of([]) == 0
 
 
 def test_payloads_are_kept_out_of_logs() -> None:

@@ -22,6 +22,7 @@ from adohub import (
     Selection,
     Topic,
     hookimpl,
+    size_of,
 )
 
 TOPIC = "state.changed"
@@ -154,7 +155,7 @@ async def get(input: GetInput, call: Call) -> Any:
 async def list_(input: PrefixInput, call: Call) -> Any:
     """Answers `{entries: [{key, value, revision}]}`, in order of their keys."""
     newest = await call.hub.newest(call.principal, Selection([TOPIC], prefix=input.prefix))
-    if len(newest) > MAX_LISTED_ENTRIES or sum(len(event.body) for event in newest) > MAX_LISTED_BYTES:
+    if len(newest) > MAX_LISTED_ENTRIES or size_of(newest) > MAX_LISTED_BYTES:
         raise PeerError(
             "PAYLOAD_TOO_LARGE",
             f"there are {len(newest)} keys; ask for a longer prefix, or subscribe to state.onChange",

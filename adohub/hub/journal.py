@@ -18,7 +18,7 @@ from attrs import evolve, frozen
 
 from adohub.errors import PeerError, StorageError
 from adohub.metrics import Metrics
-from adohub.model import PARTIAL, Draft, Event, Position
+from adohub.model import PARTIAL, Draft, Event, Position, size_of
 from adohub.plugin.contracts import Submission
 from adohub.plugin.pending import Pending
 from adohub.plugin.storage import Newest, Page, Receipt, Storage
@@ -139,7 +139,7 @@ class Journal:
 
     def submit(self, drafts: Sequence[Draft]) -> Submission:
         """Put `drafts` in line for storage, all or none. Raises PeerError when too much is waiting."""
-        size = len(drafts[0].body) if len(drafts) == 1 else sum([len(draft.body) for draft in drafts])
+        size = size_of(drafts)
         if self._inbox and (
             self._inbox_events + len(drafts) > INBOX_EVENTS or self._inbox_bytes + size > INBOX_BYTES
         ):
@@ -260,11 +260,11 @@ class Journal:
         """Move the head over `batch`. The caller delivers it in the same step, with no checkpoint between."""
         self._recent.append(batch)
         self._recent_events += len(batch)
-        self._recent_bytes += sum([len(event.body) for event in batch])
+        self._recent_bytes += size_of(batch)
         while self._recent_events > RECENT_EVENTS or self._recent_bytes > RECENT_BYTES:
             forgotten = self._recent.popleft()
             self._recent_events -= len(forgotten)
-            self._recent_bytes -= sum([len(event.body) for event in forgotten])
+            self._recent_bytes -= size_of(forgotten)
             self._recent_after = forgotten[-1].position
         for topic, number in Counter([event.topic for event in batch]).items():
             self.metrics.events.add(topic, number)

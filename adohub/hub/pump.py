@@ -97,10 +97,11 @@ def _parts(batch: Sequence[Event]) -> Iterator[Sequence[Event]]:
     part: list[Event] = []
     size = 0
     for event in batch:
-        if part and (len(part) == PART_EVENTS or size + len(event.body) > PART_BYTES):
+        bytes_ = len(event.body) + len(event.notes)
+        if part and (len(part) == PART_EVENTS or size + bytes_ > PART_BYTES):
             yield part
             part, size = [], 0
         part.append(event)
-        size += len(event.body)
+        size += bytes_
     if part:
         yield part

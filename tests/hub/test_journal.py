@@ -152,14 +152,15 @@ async def test_too_many_waiting_events_are_refused_at_once_and_later_taken_again
     assert storage.batches == [1, 4, 4]
 
 
+@pytest.mark.parametrize("large", [draft("t", text="x" * 60), draft("t")._replace(notes=b"x" * 60)])
 async def test_too_many_waiting_bytes_are_refused(
-    journal: Journal, storage: Scripted, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, storage: Scripted, monkeypatch: pytest.MonkeyPatch, large: Draft
 ) -> None:
     monkeypatch.setattr(journals, "INBOX_BYTES", 100)
     storage.open = trio.Event()
-    journal.submit([draft("t", text="x" * 60)])
+    journal.submit([large])
     with pytest.raises(PeerError):
-        journal.submit([draft("t", text="x" * 60)])
+        journal.submit([large])
     storage.open.set()
 
 

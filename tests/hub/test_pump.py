@@ -102,9 +102,10 @@ async def test_large_batches_are_delivered_in_parts_by_number_and_by_bytes(
     recorder = Recorder()
     hub.routes.join(interest("**"), recorder, recorder.push)
     small, large = draft("t"), draft("t", text="x" * 900)
+    noted = small._replace(notes=b"x" * 900)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pump, hub.journal, hub.routes)
-        ids = await hub.publish(small, small, small, small, large, large, small)
+        ids = await hub.publish(small, small, small, small, large, noted, small)
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     assert [one["result"]["id"] for one in recorder.heard] == ids

@@ -28,6 +28,7 @@ from adohub import (
     Storage,
     StorageError,
     StorageSettings,
+    size_of,
 )
 from adohub.builtin.sqlite.database import Database, open_database
 from adohub.builtin.sqlite.reader import Reader, View
@@ -160,11 +161,11 @@ class SqliteStorage:
     def _remember(self, events: Sequence[Event]) -> None:
         self._fresh.append(events)
         self._fresh_events += len(events)
-        self._fresh_bytes += sum([len(event.body) for event in events])
+        self._fresh_bytes += size_of(events)
         while len(self._fresh) > 1 and (self._fresh_events > FRESH_EVENTS or self._fresh_bytes > FRESH_BYTES):
             gone = self._fresh.popleft()
             self._fresh_events -= len(gone)
-            self._fresh_bytes -= sum([len(event.body) for event in gone])
+            self._fresh_bytes -= size_of(gone)
 
     async def check(self) -> None:
         moment = self._clock()
