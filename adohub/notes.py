@@ -11,9 +11,12 @@ and not to be changed; `dict(value)`, `list(value)` and `str(value)` are the pla
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import is_
+from types import NoneType
 from typing import Any
 
 import orjson
+from attrs import define
 
 Path = tuple[str | int, ...]
 """Where something is: keys of objects and indices of lists, from the outside in."""
@@ -27,6 +30,9 @@ Notes = tuple[Note, ...]
 
 MOST_STEPS = 64
 """How deep a note may lie: every note says its whole path."""
+
+MOST_NOTES = 10_000
+"""How many notes one value may have when it comes in: each costs some microseconds, and others wait."""
 
 MOST_LEVELS = 254
 """How many containers may lie in one another: more cannot be written as JSON."""
@@ -165,12 +171,19 @@ def _gathered(value: Any) -> Tree:
         return value.tree  # type: ignore[no-any-return]
     if not isinstance(value, dict | list | tuple):
         return _BARE
+    items: Iterable[Any] = value.values() if isinstance(value, dict) else value
+    if _SCALARS.issuperset(map(type, items)):
+        return _BARE
     steps: Iterable[Any] = value.items() if isinstance(value, dict) else enumerate(value)
     parts = {step: tree for step, item in steps if (tree := _gathered(item))}
     return Tree(None, parts) if parts else _BARE
 
 
 _BARE = Tree()
+
+_TOLD: frozenset[type[Any]] = frozenset((str, int, bool, NoneType))
+_SCALARS = _TOLD | {float}
+"""What JSON can say always; and what carries no notes. Looked for among many with one call."""
 
 
 def below(notes: Sequence[Note], *steps: str | int) -> Notes:
@@ -181,25 +194,52 @@ def below(notes: Sequence[Note], *steps: str | int) -> Notes:
 # ── what JSON cannot say ─────────────────────────────────────────────────────────────────────────────────
 
 
-def spelled(value: Any, spell: Callable[[Any], Any], level: int = 0) -> Any:
-    """A copy of `value` in which `spell` has replaced whatever is no container, by a noted text perhaps.
+class TooRich(ValueError):
+    """There is more that JSON cannot say, or it lies deeper, than is worth noting."""
 
-    `level`: how deep it lies. Raises RecursionError where that is more than JSON, or a note, may.
+
+def spelled(value: Any, spell: Callable[[Any], Any]) -> Any:
+    """`value`, or a copy, in which `spell` has replaced what JSON cannot say, by a noted text perhaps.
+
+    `spell` is asked about whatever is no container and no text, integer, boolean or null. Raises TooRich.
     """
-    if value.__class__ in NOTED:
-        return value
-    if not isinstance(value, dict | list | tuple):
-        leaf = spell(value)
-        if level > MOST_STEPS and leaf.__class__ in NOTED:
-            raise RecursionError("nested too deeply")
+    return _Spelling(spell).of(value, 0)
+
+
+@define
+class _Spelling:
+    """One value's; `room` is how many notes may yet be made."""
+
+    spell: Callable[[Any], Any]
+    room: int = MOST_NOTES
+
+    def of(self, value: Any, level: int) -> Any:
+        if value.__class__ in _TOLD or value.__class__ in NOTED:
+            return value
+        if not isinstance(value, dict | list | tuple):
+            return self._of_leaf(value, level)
+        if level == MOST_LEVELS:
+            raise TooRich("is nested too deeply")
+        items: Iterable[Any] = value.values() if isinstance(value, dict) else value
+        if _TOLD.issuperset(map(type, items)):
+            return value
+        steps: Iterable[Any] = value.items() if isinstance(value, dict) else enumerate(value)
+        spelt = {step: self.of(item, level + 1) for step, item in steps}
+        parts = {step: part.tree for step, part in spelt.items() if part.__class__ in NOTED}
+        if not parts and all(map(is_, spelt.values(), items)):
+            return value
+        copy = spelt if isinstance(value, dict) else list(spelt.values())
+        return carrying(copy, Tree(None, parts)) if parts else copy
+
+    def _of_leaf(self, value: Any, level: int) -> Any:
+        leaf = self.spell(value)
+        if leaf.__class__ in NOTED:
+            self.room -= 1
+            if level > MOST_STEPS:
+                raise TooRich("is nested too deeply")
+            if self.room < 0:
+                raise TooRich(f"has more than {MOST_NOTES} values that JSON has no form for")
         return leaf
-    if level == MOST_LEVELS:
-        raise RecursionError("nested too deeply")
-    steps: Iterable[Any] = value if isinstance(value, dict) else range(len(value))
-    spelt = {step: spelled(value[step], spell, level + 1) for step in steps}
-    parts = {step: part.tree for step, part in spelt.items() if part.__class__ in NOTED}
-    copy = spelt if isinstance(value, dict) else list(spelt.values())
-    return carrying(copy, Tree(None, parts)) if parts else copy
 
 
 # ── as bytes ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -173,17 +173,25 @@ def nested(leaf: Any, levels: int) -> Any:
 def test_what_is_nested_too_deeply_is_refused_and_nothing_less() -> None:
     assert notes.spelled(nested(1, notes.MOST_LEVELS), spell) == nested(1, notes.MOST_LEVELS)
     assert orjson.dumps(notes.spelled(nested(1, notes.MOST_LEVELS), spell))
-    with pytest.raises(RecursionError, match="nested too deeply"):
+    with pytest.raises(notes.TooRich, match="nested too deeply"):
         notes.spelled(nested(1, notes.MOST_LEVELS + 1), spell)
     assert notes.spelled(nested(b"", notes.MOST_STEPS), spell) == nested("", notes.MOST_STEPS)
-    with pytest.raises(RecursionError, match="nested too deeply"):
+    with pytest.raises(notes.TooRich, match="nested too deeply"):
         notes.spelled(nested(b"", notes.MOST_STEPS + 1), spell)
+
+
+def test_so_many_notes_are_made_of_one_value_and_no_more() -> None:
+    half = notes.MOST_NOTES // 2
+    many = [[b""] * half, {str(number): b"" for number in range(half)}]
+    assert len(notes.notes_of(notes.spelled(many, spell))) == notes.MOST_NOTES
+    with pytest.raises(notes.TooRich, match="more than 10000 values"):
+        notes.spelled([*many, b""], spell)
 
 
 def test_what_lies_deep_is_spelled_in_one_pass() -> None:
     """Not once more for each level that it lies in."""
     seen: list[Any] = []
-    value = nested([b"", b"", 1], 60)
+    value = nested([b"", b"", 1.5], 60)
 
     def spell_once(leaf: Any) -> Any:
         seen.append(leaf)

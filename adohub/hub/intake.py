@@ -16,7 +16,7 @@ from attrs import frozen
 
 from adohub.errors import PeerError
 from adohub.model import EXISTS, Draft, from_fields, now, timestamp
-from adohub.notes import NOTED, noted_text, notes_of, spelled, to_bytes
+from adohub.notes import NOTED, TooRich, noted_text, notes_of, spelled, to_bytes
 from adohub.plugin.contracts import Change, PublishRequest, Topic
 from adohub.structuring import Marks, StructureError, did_you_mean, wire
 from adohub.topics import is_topic
@@ -141,6 +141,8 @@ def _written(form: _Form, given: Any) -> tuple[Mapping[str, Any], bytes, bytes]:
         raise PeerError("BAD_REQUEST", f"the payload cannot be written as JSON: {error}") from error
     except RecursionError as error:
         raise PeerError("BAD_REQUEST", "the payload is nested too deeply") from error
+    except TooRich as error:
+        raise PeerError("BAD_REQUEST", f"the payload {error}") from error
     # A copy takes no more memory than it needs. Measured reason: the serializer's own bytes begin a
     # kilobyte of heap, whose rest is unused as long as storage keeps them: 2.2 kB an event, not 0.5.
     body = memoryview(json).tobytes()
@@ -151,7 +153,7 @@ def _written(form: _Form, given: Any) -> tuple[Mapping[str, Any], bytes, bytes]:
 
 
 def _read(form: _Form, given: Any) -> tuple[Mapping[str, Any], bytes, bytes]:
-    """`_written` for what has yet to be read. Raises StructureError; TypeError if it is no JSON."""
+    """`_written` for what has yet to be read. Raises StructureError, TooRich; TypeError if it is no JSON."""
     payload = form.wire_form(given)
     try:
         json = orjson.dumps(payload, None, orjson.OPT_PASSTHROUGH_DATETIME)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from itertools import count
 from math import isfinite
 from typing import Any
 
@@ -54,18 +55,23 @@ def unpack(frame: bytes) -> Any:
     all. Raises Malformed: no MessagePack, a key that is no text, an extension, a number that JSON has not,
     too deep.
     """
+    # It is read as the first of two: where the second is not the mark, which is nowhere in the frame, the
+    # value ends before the frame does, which `unpackb` does not tell.
+    mark = next(mark for mark in map("end{}".format, count()) if mark.encode() not in frame)
     try:
-        value = unpackb(frame, ext_hook=_extension, option=OPT_DATETIME_AS_TIMESTAMP_EXT)
+        value, end = unpackb(
+            b"\x92" + frame + packb(mark), ext_hook=_extension, option=OPT_DATETIME_AS_TIMESTAMP_EXT
+        )
     except ValueError as error:
         raise Malformed(f"Not MessagePack: {error}") from error
-    if _is_longer_than_its_value(frame):
+    if end != mark:
         raise Malformed("Not MessagePack: more than one value")
     if _search_for_more_than_json(frame) is None:
         return value
     try:
         plain = spelled(value, _spell)
-    except (ValueError, RecursionError) as error:
-        raise Malformed(f"MessagePack: {error}") from error
+    except ValueError as error:
+        raise Malformed(f"MessagePack: what it says {error}") from error
     if _UNDEFINED in frame:
         _leave_out_absent(plain)
     return plain
@@ -77,22 +83,13 @@ def _extension(tag: int, content: bytes) -> Any:
     raise ValueError
 
 
-def _is_longer_than_its_value(frame: bytes) -> bool:
-    """Whether a byte less would do: `unpackb` stops at the value's end, wherever that is."""
-    try:
-        unpackb(frame[:-1], ext_hook=_extension, option=OPT_DATETIME_AS_TIMESTAMP_EXT)
-    except ValueError:
-        return False
-    return True
-
-
 def _spell(leaf: Any) -> Any:
     """`leaf`, one of the classes that `unpackb` makes, as JSON has it."""
-    if leaf is None or leaf is ABSENT or isinstance(leaf, bool | int | str):
+    if leaf is ABSENT:
         return leaf
     if isinstance(leaf, float):
         if not isfinite(leaf):
-            raise ValueError(f"JSON has no {leaf}")
+            raise ValueError(f"has the number {leaf}, which JSON has not")
         return int(leaf) if leaf.is_integer() and 2**31 <= abs(leaf) <= _MOST_EXACT else leaf
     if isinstance(leaf, bytes):
         return noted_text(b64encode(leaf).decode("ascii"), "bytes")

@@ -17,10 +17,10 @@ from functools import lru_cache
 from typing import Any, Final
 
 import orjson
-from attrs import frozen
+from attrs import define, field, frozen
 
 from adohub.model import Event
-from adohub.notes import MOST_STEPS, NOTED, Kind, Notes, Tree, carrying, gathered
+from adohub.notes import MOST_NOTES, MOST_STEPS, NOTED, Kind, Notes, Tree, carrying, gathered
 from adohub.structuring import Marks
 from adohub.wire.decode import Malformed
 from adohub.wire.dialect import PLAIN
@@ -62,9 +62,9 @@ def decode(value: Any) -> Any:
         return value["json"]
     if not isinstance(meta, dict):
         raise Malformed("superjson: meta is no object")
-    tree = Tree()
-    _read(meta.get("values"), tree, 0, is_legacy=_is_legacy(meta.get("v")))
-    plain, _ = _applied(value["json"], tree)
+    reading = _Reading(is_legacy=_is_legacy(meta.get("v")))
+    reading.add(meta.get("values"), reading.tree, 0)
+    plain, _ = _applied(value["json"], reading.tree)
     return plain
 
 
@@ -73,23 +73,34 @@ def _is_legacy(version: Any) -> bool:
     return version is None or (isinstance(version, int | float) and version < 1)
 
 
-def _read(annotations: Any, tree: Tree, steps_to_it: int, *, is_legacy: bool) -> None:
-    """Add `annotations` to `tree`, all steps being texts. Raises Malformed."""
-    if isinstance(annotations, list):
-        tree.kind = _kind(annotations[0] if annotations else None)
-        annotations = annotations[1] if len(annotations) > 1 else None
-    if annotations is None:
-        return
-    if not isinstance(annotations, dict):
-        raise Malformed("superjson: meta.values is no tree of annotations")
-    for path, inner in annotations.items():
-        steps = _steps(path, is_legacy=is_legacy)
-        if steps_to_it + len(steps) > MOST_STEPS:
-            raise Malformed("superjson: nested too deeply")
-        found = tree
-        for step in steps:
-            found = found.parts.setdefault(step, Tree())
-        _read(inner, found, steps_to_it + len(steps), is_legacy=is_legacy)
+@define
+class _Reading:
+    """One value's annotations, as a tree whose steps are all texts."""
+
+    is_legacy: bool
+    tree: Tree = field(factory=Tree)
+    room: int = MOST_NOTES
+
+    def add(self, annotations: Any, tree: Tree, steps_to_it: int) -> None:
+        """Add `annotations` to `tree`. Raises Malformed."""
+        if isinstance(annotations, list):
+            tree.kind = _kind(annotations[0] if annotations else None)
+            annotations = annotations[1] if len(annotations) > 1 else None
+            self.room -= 1
+            if self.room < 0:
+                raise Malformed(f"superjson: more than {MOST_NOTES} annotations")
+        if annotations is None:
+            return
+        if not isinstance(annotations, dict):
+            raise Malformed("superjson: meta.values is no tree of annotations")
+        for path, inner in annotations.items():
+            steps = _steps(path, is_legacy=self.is_legacy)
+            if steps_to_it + len(steps) > MOST_STEPS:
+                raise Malformed("superjson: nested too deeply")
+            found = tree
+            for step in steps:
+                found = found.parts.setdefault(step, Tree())
+            self.add(inner, found, steps_to_it + len(steps))
 
 
 def _kind(given: Any) -> Kind:
@@ -108,6 +119,13 @@ _TOKENS = {False: re.compile(r"\\[\\.]|\.|[^\\.]+|\\"), True: re.compile(r"\\\.|
 
 
 def _steps(path: str, *, is_legacy: bool) -> list[str]:
+    steps = _unescaped(path, is_legacy=is_legacy) if "\\" in path else path.split(".")
+    if not FORBIDDEN.isdisjoint(steps):
+        raise Malformed(f"superjson: none of {', '.join(sorted(FORBIDDEN))} is allowed as a property")
+    return steps
+
+
+def _unescaped(path: str, *, is_legacy: bool) -> list[str]:
     steps = [""]
     for piece in _TOKENS[is_legacy].findall(path):
         if piece == ".":
@@ -116,9 +134,6 @@ def _steps(path: str, *, is_legacy: bool) -> list[str]:
             raise Malformed("superjson: invalid path")
         else:
             steps[-1] += piece[1:] if piece[0] == "\\" and len(piece) == 2 else piece
-    for step in steps:
-        if step in FORBIDDEN:
-            raise Malformed(f"superjson: {step} is not allowed as a property")
     return steps
 
 

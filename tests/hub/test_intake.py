@@ -17,7 +17,7 @@ from adohub.errors import PeerError
 from adohub.hub import intake as intakes
 from adohub.hub.intake import MAX_IDEMPOTENCY_KEY_CHARS, Intake
 from adohub.model import Draft
-from adohub.notes import MOST_STEPS, Notes, from_bytes, noted, noted_text
+from adohub.notes import MOST_NOTES, MOST_STEPS, Notes, from_bytes, noted, noted_text
 from adohub.plugin.contracts import Change, PublishRequest, Topic
 
 
@@ -317,11 +317,13 @@ def test_notes_count_as_a_part_of_the_payload() -> None:
     assert refused.value.code == "PAYLOAD_TOO_LARGE"
 
 
-def test_what_a_source_nests_too_deeply_is_refused() -> None:
+def test_what_a_source_nests_too_deeply_or_is_too_much_is_refused() -> None:
     value: object = b""
     for _ in range(MOST_STEPS + 1):
         value = [value]
     assert refusal("free.form", {"x": value}) == "the payload is nested too deeply"
+    many = refusal("free.form", {"x": [b""] * (MOST_NOTES + 1)})
+    assert many == "the payload has more than 10000 values that JSON has no form for"
 
 
 def test_a_noted_key_is_a_plain_text() -> None:

@@ -14,7 +14,7 @@ from attrs import frozen
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adohub.notes import MOST_LEVELS, MOST_STEPS, NOTED, Notes, gathered, notes_of
+from adohub.notes import MOST_LEVELS, MOST_NOTES, MOST_STEPS, NOTED, Notes, gathered, notes_of
 from adohub.structuring import wire
 from adohub.wire.decode import Malformed
 from adohub.wire.messages import ABSENT
@@ -213,6 +213,7 @@ def test_a_map_can_be_put_together_of_its_parts(count: int) -> None:
         nest(b"\x01", 5000),
         nest(b"\xcb" + struct.pack(">d", 2**40), MOST_LEVELS + 1),
         nest(b"\xc4\x00", MOST_STEPS + 1),
+        b"\xdd" + (MOST_NOTES + 1).to_bytes(4) + b"\xc4\x00" * (MOST_NOTES + 1),
         b'{"id":1}',
     ],
     ids=lambda frame: frame[:8].hex(),
@@ -233,6 +234,15 @@ def test_a_value_cut_short_and_one_with_more_behind_it_are_refused(
 ) -> None:
     frame = ormsgpack.packb(value)
     for wrong in (frame + more, frame[: data.draw(st.integers(0, len(frame) - 1))]):
+        with pytest.raises(Malformed):
+            unpack(wrong)
+
+
+@pytest.mark.parametrize("text", ["end0", "end1", "end0end1end2"])
+def test_where_a_value_ends_is_known_whatever_it_says(text: str) -> None:
+    packed = ormsgpack.packb(text)
+    assert unpack(packed) == text
+    for wrong in (packed + packed, b"\x01" + packed, packed + b"\xd9\x04", packed + b"\xa5", packed[:-1]):
         with pytest.raises(Malformed):
             unpack(wrong)
 

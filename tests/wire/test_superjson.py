@@ -12,7 +12,7 @@ from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adohub.notes import MOST_STEPS, Notes, below, gathered, noted, notes_of
+from adohub.notes import MOST_NOTES, MOST_STEPS, Notes, below, gathered, noted, notes_of
 from adohub.structuring import wire
 from adohub.wire import superjson
 from adohub.wire.decode import Malformed
@@ -253,6 +253,16 @@ def test_annotations_of_what_is_not_there_are_dropped() -> None:
 def test_what_superjson_would_not_have_written_is_refused(form: Any) -> None:
     with pytest.raises(Malformed):
         superjson.decode(form)
+
+
+def test_so_many_annotations_are_read_and_no_more() -> None:
+    many = {str(number): ["bigint"] for number in range(MOST_NOTES)}
+    plain = {"list": ["1"] * (MOST_NOTES + 1)}
+    full = {f"list.{step}": kind for step, kind in many.items()}
+    assert len(notes_of(superjson.decode(annotated(plain, full)))) == MOST_NOTES
+    for one_more in ({"list": ["set", many]}, full | {f"list.{MOST_NOTES}": ["bigint"]}):
+        with pytest.raises(Malformed, match="more than 10000 annotations"):
+            superjson.decode(annotated(plain, one_more))
 
 
 def test_an_annotation_inside_an_annotation_is_bounded_too() -> None:
