@@ -111,21 +111,22 @@ def _leave_out_absent(container: Any) -> None:
 # ── out ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-_search_for_long_integers = re.compile(rb"\xcf|\xd3").search
-"""Finds integers of more than 32 bits, or parts of something else that look like one."""
+_search_for_what_clients_misread = re.compile(rb"\xcf|\xd3|\xa9__proto__").search
+"""Finds integers of more than 32 bits and the key `__proto__`, or parts of something else that look so."""
 
 
 def pack(value: Any, notes: Sequence[Note] = ()) -> bytes:
     """`value`, plain JSON, as MessagePack; base64 text that is noted as "bytes" becomes octets.
 
     A long integer is written as a float if that holds it exactly: msgpackr reads integers of 64 bits as
-    BigInts, where JSON gives a number.
+    BigInts, where JSON gives a number. A key `__proto__` is left out: @msgpack/msgpack reads nothing that has
+    one, so who publishes it would break who subscribes.
     """
     octets = [note for note in notes if note[1] == "bytes"] if notes else ()
     if octets:
         value = _with_octets(value, Tree.of(octets))
     packed = packb(value)
-    return packb(_with_floats(value)) if _search_for_long_integers(packed) else packed
+    return packb(_readable(value)) if _search_for_what_clients_misread(packed) else packed
 
 
 def pack_json(json: bytes, notes: Sequence[Note] = ()) -> bytes:
@@ -170,12 +171,12 @@ def _with_octets(value: Any, tree: Tree) -> Any:
     return value
 
 
-def _with_floats(value: Any) -> Any:
-    """A copy of `value` with floats for long integers that are exactly so."""
+def _readable(value: Any) -> Any:
+    """A copy of `value` with floats for long integers that are exactly so, and without `__proto__`."""
     if isinstance(value, dict):
-        return {key: _with_floats(item) for key, item in value.items()}
+        return {key: _readable(item) for key, item in value.items() if key != "__proto__"}
     if isinstance(value, list):
-        return [_with_floats(item) for item in value]
+        return [_readable(item) for item in value]
     if isinstance(value, int) and not -(2**31) <= value < 2**32 and abs(value) <= _MOST_EXACT:
         return float(value)
     return value

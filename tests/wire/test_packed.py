@@ -117,6 +117,11 @@ def test_other_integers_go_out_as_they_are(number: int) -> None:
     assert (read, type(read)) == (number, type(number))
 
 
+def test_a_key_that_clients_refuse_is_left_out_and_a_text_like_it_is_not() -> None:
+    value = {"a": [{"__proto__": {"b": 1}, "c": "__proto__"}], "constructor": 1}
+    assert ormsgpack.unpackb(pack(value)) == {"a": [{"c": "__proto__"}], "constructor": 1}
+
+
 @pytest.mark.parametrize("number", [0.0, -0.0, 1.0, 0.5, 2**32 + 0.5, 2.0**60, -1e300])
 def test_other_floats_stay_what_they_are(number: float) -> None:
     for beside in (b"\x01", b"\xc4\x00"):
