@@ -37,6 +37,9 @@ MOST_NOTES = 10_000
 MOST_LEVELS = 254
 """How many containers may lie in one another: more cannot be written as JSON."""
 
+MOST_CONTAINERS = 100_000
+"""How many containers are looked into for what JSON cannot say: about 0.1 s in which nobody else runs."""
+
 
 class Tree:
     """Notes by their steps: those that share the beginning of their paths share it here, too."""
@@ -208,10 +211,11 @@ def spelled(value: Any, spell: Callable[[Any], Any]) -> Any:
 
 @define
 class _Spelling:
-    """One value's; `room` is how many notes may yet be made."""
+    """One value's; `room` is how many notes may yet be made, `containers` how many may yet be looked into."""
 
     spell: Callable[[Any], Any]
     room: int = MOST_NOTES
+    containers: int = MOST_CONTAINERS
 
     def of(self, value: Any, level: int) -> Any:
         if value.__class__ in _TOLD or value.__class__ in NOTED:
@@ -220,6 +224,11 @@ class _Spelling:
             return self._of_leaf(value, level)
         if level == MOST_LEVELS:
             raise TooRich("is nested too deeply")
+        self.containers -= 1
+        if self.containers < 0:
+            raise TooRich(
+                f"has more than {MOST_CONTAINERS} lists and objects, and something to look for in them"
+            )
         items: Iterable[Any] = value.values() if isinstance(value, dict) else value
         if _TOLD.issuperset(map(type, items)):
             return value

@@ -199,3 +199,14 @@ def test_what_lies_deep_is_spelled_in_one_pass() -> None:
 
     notes.spelled(value, spell_once)
     assert len(seen) == 3
+
+
+def test_no_more_containers_are_looked_into_than_takes_a_moment() -> None:
+    def many(count: int) -> list[Any]:
+        return [*([] for _ in range(count - 1)), b"\x00"]
+
+    assert notes.gathered(
+        notes.spelled(many(notes.MOST_CONTAINERS), lambda leaf: noted_text("AA==", "bytes"))
+    )
+    with pytest.raises(notes.TooRich, match="more than 100000 lists and objects"):
+        notes.spelled(many(notes.MOST_CONTAINERS + 1), lambda leaf: noted_text("AA==", "bytes"))

@@ -41,7 +41,7 @@ def make_a_folder(database: Path) -> None:
     [
         (scribble, "is no database; move it away, or set another storage.sqlite.path"),
         (make_foreign, "is another program's database; set another storage.sqlite.path"),
-        (make_newer, "is of schema version 99, and this adohub knows 1; use a newer one"),
+        (make_newer, "is of schema version 99, and this adohub knows 2; use a newer one"),
         (make_read_only, "cannot be used: Permission denied"),
         (make_a_folder, "cannot be used: Is a directory"),
     ],
