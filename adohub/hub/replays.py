@@ -130,7 +130,7 @@ def pieces(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
     """`events`, some kilobytes of payload at a time."""
     start = size = 0
     for number, event in enumerate(events, start=1):
-        size += len(event.body) + ENVELOPE_BYTES
+        size += len(event.body) + len(event.notes) + ENVELOPE_BYTES
         if size >= CHUNK_BYTES:
             yield events[start:number]
             start, size = number, 0

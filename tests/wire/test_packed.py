@@ -23,8 +23,9 @@ from tests.wire.strategies import nested, scalars, texts
 
 patiently = settings(deadline=None)
 
-binary_values = nested(scalars | st.binary(max_size=20), texts)
-plain_values = nested(scalars, texts)
+keys = texts.filter(lambda key: key != "__proto__")  # which is left out
+binary_values = nested(scalars | st.binary(max_size=20), keys)
+plain_values = nested(scalars, keys)
 
 
 def without_octets(value: Any) -> Any:
