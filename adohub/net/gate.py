@@ -58,7 +58,7 @@ class Gate:
         self._dispatch = dispatch
         self._choice = choice
         self._authentication = authentication
-        self._reception = Reception(web.answer, self._limits.greeting_timeout_s, dispatch.metrics)
+        self._reception = Reception(web.answer, turn.place, self._limits.greeting_timeout_s, dispatch.metrics)
         self._keepalive = keepalive
         self._turn = turn
         self._host = _HOSTS[config.websocket]

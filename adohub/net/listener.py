@@ -27,6 +27,9 @@ Measured reason: to a peer that reads 1 MB/s while more than that is published a
 megabytes that Linux queues by itself, and 0.3 s so; clients take a connection for dead after about a second.
 """
 
+ACCEPTS_AT_A_TIME = 8
+"""After how many connections others may run."""
+
 PAUSE_S = 0.1
 """How long accepting rests when the system has no more descriptors or memory, in seconds."""
 
@@ -141,8 +144,8 @@ async def accept(listener: Listener, serve: Callable[[socket.socket, Peer], None
 
 
 def _accept_waiting(listener: Listener, serve: Callable[[socket.socket, Peer], None]) -> None:
-    """Accept all that wait. Raises OSError when the system has run out of something."""
-    while True:
+    """Accept some of those that wait. Raises OSError when the system has run out of something."""
+    for _ in range(ACCEPTS_AT_A_TIME):
         try:
             connected, address = listener.socket.accept()
         except (BlockingIOError, InterruptedError):

@@ -24,14 +24,20 @@ IDLE_S = 60.0
 class Reception:
     """Receives the requests of all connections. `answer` answers one, raising only BrokenResourceError.
 
+    `place` waits until a new connection's first request may be dealt with, so that a crowd holds nobody up.
     `request_s`: how long a request may take from its first byte to its last, in seconds, and how long a new
     connection may take to begin one.
     """
 
     def __init__(
-        self, answer: Callable[[Exchange], Awaitable[None]], request_s: float, metrics: Metrics
+        self,
+        answer: Callable[[Exchange], Awaitable[None]],
+        place: Callable[[], Awaitable[None]],
+        request_s: float,
+        metrics: Metrics,
     ) -> None:
         self._answer = answer
+        self._place = place
         self._request_s = request_s
         self._metrics = metrics
         self._waiting: dict[trio.CancelScope, None] = {}
@@ -73,6 +79,7 @@ class Reception:
         data = await self._first_bytes(outbox, self._request_s)
         if data is None and not self.draining:
             raise trio.TooSlowError("nobody connects to say nothing")
+        await self._place()
         while data:
             deadline = trio.current_time() + self._request_s
             head = plain_head(data) or await self._whole_head(outbox, data, deadline)

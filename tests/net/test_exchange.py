@@ -42,7 +42,7 @@ async def answering(
         except HeadRefused as refusal:
             exchange.refuse(refusal)
 
-    reception = Reception(refusing, REQUEST_S, Metrics())
+    reception = Reception(refusing, trio.lowlevel.checkpoint, REQUEST_S, Metrics())
     ours, theirs = connected_sockets()
 
     async def serve() -> None:

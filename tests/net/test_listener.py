@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import trio
 
 from adohub.config import Config, Server
 from adohub.errors import ConfigError
-from adohub.net.listener import is_loopback, listen_tcp, listen_unix
+from adohub.net.listener import ACCEPTS_AT_A_TIME, accept, is_loopback, listen_tcp, listen_unix
 from tests.net import raw
 from tests.net.strangers import doorkeeper
 from tests.running import DEADLINE_S, open_peer, running_hub
@@ -184,3 +185,22 @@ async def test_without_descriptors_accepting_pauses_and_goes_on_when_there_are_s
         async with open_peer(f"ws://127.0.0.1:{port}") as late:
             await late.is_served()
         await early.is_served()
+
+
+async def test_others_run_while_many_are_accepted() -> None:
+    listener = await listen_tcp("127.0.0.1", 0)
+    number = 5 * ACCEPTS_AT_A_TIME
+    clients = [socket.create_connection(listener.socket.getsockname()) for _ in range(number)]
+    accepted: list[socket.socket] = []
+    seen = [0]
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(accept, listener, lambda connected, _: accepted.append(connected))
+            while len(accepted) < number:
+                await trio.lowlevel.checkpoint()
+                seen.append(len(accepted))
+            listener.close()
+    for each in (*clients, *accepted):
+        each.close()
+    between = max(after - before for before, after in pairwise(seen))
+    assert between <= 2 * ACCEPTS_AT_A_TIME  # at the end of one turn and at the beginning of the next

@@ -1,14 +1,15 @@
-"""At the end of a turn every outbox that has replies is flushed, once, and in slices."""
+"""At the end of a turn every outbox that has replies is flushed, once, in slices; newcomers take turns."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import cast
 
 import trio
 import trio.testing
 
 from adohub.net.outbox import Outbox
-from adohub.net.turn import WRITES_AT_A_TIME, Turn
+from adohub.net.turn import GREETINGS_A_TURN, WRITES_AT_A_TIME, Turn
 
 
 class Flushed:
@@ -60,3 +61,39 @@ async def test_others_run_while_many_are_flushed() -> None:
     assert {WRITES_AT_A_TIME, 2 * WRITES_AT_A_TIME} & set(seen)
     assert set(seen) <= {number * WRITES_AT_A_TIME for number in range(4)}
     assert flushes(gathered) == [1] * len(gathered)
+
+
+async def test_newcomers_take_turns() -> None:
+    turn = Turn()
+    greeted: list[int] = []
+
+    async def greet(number: int) -> None:
+        await turn.place()
+        greeted.append(number)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turn.run)
+        await trio.testing.wait_all_tasks_blocked()
+        for number in range(5 * GREETINGS_A_TURN):
+            nursery.start_soon(greet, number)
+        seen = [len(greeted)]
+        while len(greeted) < 5 * GREETINGS_A_TURN:
+            await trio.lowlevel.checkpoint()
+            seen.append(len(greeted))
+        nursery.cancel_scope.cancel()
+    between = max(after - before for before, after in pairwise(seen))
+    assert between <= 2 * GREETINGS_A_TURN  # at the end of one turn and at the beginning of the next
+
+
+async def test_who_gives_up_waiting_for_a_place_holds_nobody_up() -> None:
+    turn = Turn()
+    async with trio.open_nursery() as nursery:
+        for _ in range(GREETINGS_A_TURN):
+            await turn.place()
+        for _ in range(2 * GREETINGS_A_TURN):
+            with trio.move_on_after(0):
+                await turn.place()
+        nursery.start_soon(turn.run)
+        with trio.fail_after(5):
+            await turn.place()
+        nursery.cancel_scope.cancel()
