@@ -18,10 +18,22 @@ from typing import Any
 
 from adohub.errors import PeerError
 from adohub.model import Event, Position
+from adohub.notes import gathered, to_bytes
 from adohub.wire.conversation import Answer, Authenticate, Cancel, Conversation, LedgerError, Step
-from adohub.wire.dialect import JSON_FRAMES
-from adohub.wire.encode import View, data_prefix, encode, json_bytes
-from adohub.wire.messages import ABSENT, Data, Failure, Ping, Reconnect, Request, RequestId, Stopped, Tag
+from adohub.wire.dialect import PLAIN, TextFrames, Transformer
+from adohub.wire.encode import View, data_prefix, encode, error_shape, failure, json_bytes
+from adohub.wire.messages import (
+    ABSENT,
+    Data,
+    Failure,
+    Outgoing,
+    Ping,
+    Reconnect,
+    Request,
+    RequestId,
+    Stopped,
+    Tag,
+)
 from tests.transcripts.golden_files import Line
 
 UNTRACKED = "event-id"
@@ -51,22 +63,28 @@ class RecordedPosition(Position):
         return self.epoch
 
 
-def play(lines: Iterable[Line], *, expects_params: bool = False) -> list[Line]:
+def play(
+    lines: Iterable[Line], *, expects_params: bool = False, transformer: Transformer = PLAIN
+) -> list[Line]:
     """What is said when the peer speaks its lines of this script and adohub answers."""
-    stage = _Stage(list(lines), Conversation(expects_params=expects_params, max_subscriptions=256))
-    return list(stage.play())
+    conversation = Conversation(expects_params=expects_params, max_subscriptions=256)
+    return list(_Stage(list(lines), conversation, transformer).play())
 
 
-def rehearse(lines: Sequence[Line], *, expects_params: bool = False) -> None:
+def rehearse(
+    lines: Sequence[Line], *, expects_params: bool = False, transformer: Transformer = PLAIN
+) -> None:
     """Assert that the play reads like its script; else show both as a diff."""
-    written, spoken = _read(lines), _read(play(lines, expects_params=expects_params))
+    written = _read(lines)
+    spoken = _read(play(lines, expects_params=expects_params, transformer=transformer))
     assert written == spoken, "\n".join(["the script (-) and the play (+) differ:", *ndiff(written, spoken)])
 
 
 class _Stage:
     """One play: the script still ahead, and what the hub has to know of the requests it was given."""
 
-    def __init__(self, lines: Sequence[Line], conversation: Conversation) -> None:
+    def __init__(self, lines: Sequence[Line], conversation: Conversation, transformer: Transformer) -> None:
+        self._transformer = transformer
         self._ahead = deque(lines)
         self._conversation = conversation
         self._answers: deque[bytes] = deque()
@@ -92,7 +110,7 @@ class _Stage:
     def _take(self, step: Step) -> None:
         match step:
             case Answer(message):
-                self._answers.append(encode(message))
+                self._answers.append(self._encode(message))
             case Authenticate(_):
                 self._judge()
             case Request(tag, "subscription"):
@@ -109,8 +127,13 @@ class _Stage:
         if error is None:
             self._conversation.accepted()
         else:
-            answers = self._conversation.refused(_peer_error(error))
-            self._answers.extend(encode(answer.message) for answer in answers)
+            answers = self._conversation.refused(self._peer_error(error))
+            self._answers.extend(self._encode(answer.message) for answer in answers)
+
+    def _encode(self, message: Outgoing) -> bytes:
+        if isinstance(message, Failure):
+            return failure(message.tag, self._transformer.value(error_shape(message)))
+        return encode(message)
 
     def _hub_frames_ahead(self) -> Iterator[dict[str, Any]]:
         contents = (line.content for line in self._ahead if line.speaker == "<")
@@ -153,15 +176,22 @@ class _Stage:
         call = self._answered_call(frame)
         value = result.get("data", ABSENT)
         if call is not None:
-            return encode(Data(call.tag, None if value is ABSENT else json_bytes(value)))
+            read = value if value is ABSENT else self._transformer.read(value)
+            body = None if value is ABSENT else json_bytes(value)
+            return encode(Data(call.tag, body if read is ABSENT else self._transformer.value(read)))
         tag = self._subscription(frame).tag
         if tag.id not in self._live:
             raise Speechless(f"subscription {tag.id!r} has not been started")
         event_id = result.get("id", UNTRACKED)
-        is_tracked = isinstance(value, dict) and value.keys() == {"id", "data"} and value["id"] == event_id
-        body = json_bytes(value["data"] if is_tracked else value)
-        event = Event(RecordedPosition(event_id, 0), "a.b", None, body, "")
-        return data_prefix(tag) + JSON_FRAMES.body(event, View(tracked=is_tracked))
+        shown = self._transformer.read(value)
+        is_tracked = isinstance(shown, dict) and shown.keys() == {"id", "data"} and shown["id"] == event_id
+        payload = shown["data"] if is_tracked else shown
+        is_undefined = payload is ABSENT
+        body, notes = json_bytes(None if is_undefined else payload), gathered(payload)
+        if is_undefined:
+            notes = (((), "undefined"),)
+        event = Event(RecordedPosition(event_id, 0), "a.b", None, body, "", to_bytes(notes))
+        return data_prefix(tag) + TextFrames(self._transformer).body(event, View(tracked=is_tracked))
 
     def _stop(self, frame: dict[str, Any]) -> Stopped:
         for tag in self._cancelled:
@@ -173,14 +203,24 @@ class _Stage:
         return self._conversation.finished(tag)
 
     def _fail(self, frame: dict[str, Any]) -> list[bytes]:
-        error = _peer_error(frame["error"])
-        path = frame["error"]["data"].get("path")
+        shape = self._transformer.read(frame["error"])
+        error = self._peer_error(frame["error"])
+        path = shape["data"].get("path")
         call = self._answered_call(frame)
         if call is not None:
-            return [encode(Failure(call.tag, error.code, error.message, path, error.data))]
+            return [self._encode(Failure(call.tag, error.code, error.message, path, error.data))]
         request = self._subscription(frame)
         self._forget(request.tag)
-        return [encode(message) for message in self._conversation.failed(request.tag, error, request.path)]
+        failed = self._conversation.failed(request.tag, error, request.path)
+        return [self._encode(message) for message in failed]
+
+    def _peer_error(self, error: Any) -> PeerError:
+        """The error a hub would raise to have this one said."""
+        shape = self._transformer.read(error)
+        more = {
+            name: value for name, value in shape["data"].items() if name not in ("code", "httpStatus", "path")
+        }
+        return PeerError(shape["data"]["code"], shape["message"], data=more)
 
     def _answered_call(self, frame: dict[str, Any]) -> Request | None:
         for call in self._calls:
@@ -203,14 +243,6 @@ class _Stage:
 def _id_of(tag: Tag) -> RequestId:
     assert tag.id is not None
     return tag.id
-
-
-def _peer_error(shape: dict[str, Any]) -> PeerError:
-    """The error a hub would raise to have `shape` said."""
-    more = {
-        name: value for name, value in shape["data"].items() if name not in ("code", "httpStatus", "path")
-    }
-    return PeerError(shape["data"]["code"], shape["message"], data=more)
 
 
 def _read(lines: Iterable[Line]) -> list[str]:

@@ -18,7 +18,10 @@ from adohub.wire.codes import CODES
 from adohub.wire.dialect import PLAIN
 from adohub.wire.http import Bodies, Letter, allow, check_content, read, read_params, status
 from adohub.wire.jsonl import JsonLines, Lines, V10Lines
-from adohub.wire.messages import Data, Failure, ProcedureKind, Request, Tag
+from adohub.wire.messages import ABSENT, Data, Failure, ProcedureKind, Request, Tag
+from adohub.wire.noting import Noting
+from adohub.wire.superjson import UNDEFINED as UNDEFINED_IN_SUPERJSON
+from adohub.wire.superjson import Superjson
 from tests.transcripts.golden_files import GOLDEN, recorded
 
 KINDS: dict[str, ProcedureKind] = {
@@ -28,7 +31,7 @@ KINDS: dict[str, ProcedureKind] = {
 }
 """What the recorded servers offered of what these transcripts ask for."""
 
-BODIES = Bodies(PLAIN)
+PLAINLY, BY_SUPERJSON = Bodies(PLAIN), Bodies(Superjson(Noting({})))
 
 DIFFERENT = {
     ("v11/http-raw", 1): "answered before tRPC looks at it: HEAD",
@@ -43,10 +46,12 @@ DIFFERENT = {
     ("v10/v10-client-on-v11-server-http", 5): "adohub speaks version 10's streams, @trpc/server 11 does not",
     **{("v10/v10-http", number): "said in the words of version 11" for number in (3, 4, 5, 6)},
     ("v10/v10-http-batch-stream", 1): "said in the words of version 11",
+    ("v10/v10-http-superjson", 1): "said in the words of version 11",
 }
 """By transcript and request why adohub answers differently."""
 
-WITH_TRANSFORMER = ("v11/http-superjson", "v10/v10-http-superjson")
+LINES_OF_SUPERJSON = ("v11/http-superjson", 5)
+"""Each promise on a line of its own there, and all on one here: `tests/wire/test_jsonl.py` has ours."""
 
 
 @frozen
@@ -63,13 +68,19 @@ class Recorded:
     def __str__(self) -> str:
         return f"{self.transcript}-{self.number}"
 
+    @property
+    def bodies(self) -> Bodies:
+        return BY_SUPERJSON if "superjson" in self.transcript else PLAINLY
+
 
 def requests() -> Iterator[Recorded]:
     for folder in ("v11", "v11.18", "v10"):
         for transcript in recorded(GOLDEN / folder):
-            if "http" in transcript.name and transcript.name not in WITH_TRANSFORMER:
+            if "http" in transcript.name:
                 frames = transcript.document["frames"]
                 for number in dict.fromkeys(frame["req"] for frame in frames if "req" in frame):
+                    if (transcript.name, number) == LINES_OF_SUPERJSON:
+                        continue
                     yield _recorded(transcript.name, [one for one in frames if one.get("req") == number])
 
 
@@ -105,31 +116,33 @@ def answer(one: Recorded) -> tuple[int, str | None, str]:
         asked = read(one.letter, KINDS.get)
     except PeerError as error:
         refused = Failure(Tag(None), error.code, error.message)
-        return CODES[error.code].http_status, None, BODIES.answer(refused).decode()
+        return CODES[error.code].http_status, None, one.bodies.answer(refused).decode()
     given = results(one)
-    answers = [call if isinstance(call, Failure) else played(call, given) for call in asked.calls]
+    answers = [call if isinstance(call, Failure) else played(call, given, one.bodies) for call in asked.calls]
     if asked.form in ("jsonl", "v10-stream"):
-        lines: Lines = JsonLines(PLAIN) if asked.form == "jsonl" else V10Lines(BODIES)
+        lines: Lines = JsonLines(PLAIN) if asked.form == "jsonl" else V10Lines(one.bodies)
         written = [lines.line(number, one) for number, one in enumerate(answers)]
         return 200, None, b"".join([lines.head(len(answers)), *written, lines.end]).decode()
-    body = BODIES.array(answers) if asked.form == "batch" else BODIES.answer(answers[0])
+    body = one.bodies.array(answers) if asked.form == "batch" else one.bodies.answer(answers[0])
     return status(answers), allow(answers, KINDS.get), body.decode()
 
 
-def played(call: Request, given: list[Any]) -> Data | Failure:
+def played(call: Request, given: list[Any], bodies: Bodies) -> Data | Failure:
     """What the recorded server's procedure said, after the input has been read."""
     try:
-        BODIES.read(call.input)
+        bodies.read(call.input)
     except PeerError as error:
         if call.path != "hub.health":  # which reads none
             return Failure(call.tag, error.code, error.message, call.path)
     assert isinstance(call.tag.id, int)
     said = given[call.tag.id]
     if "error" in said:
-        shape = said["error"]
+        shape = bodies.transformer.read(said["error"])
         return Failure(call.tag, shape["data"]["code"], shape["message"], call.path)
-    data = said["result"]
-    return Data(call.tag, json.dumps(data["data"]).encode() if "data" in data else None)
+    if "data" not in said["result"]:
+        return Data(call.tag, None)
+    value = bodies.transformer.read(said["result"]["data"])
+    return Data(call.tag, UNDEFINED_IN_SUPERJSON if value is ABSENT else bodies.value(value))
 
 
 def results(one: Recorded) -> list[Any]:
@@ -174,7 +187,7 @@ def said(one: Recorded, body: str) -> Any:
     if one.letter.headers.get("trpc-accept") == "application/jsonl" and one.status == 200:
         return unfolded(body)
     value = json.loads(body)
-    if isinstance(value, dict) and "error" in value:
+    if isinstance(value, dict) and "message" in value.get("error", {}):
         message = value["error"]["message"]
         value["error"]["message"] = "unreadable" if any(word in message for word in PARSERS) else message
     return value
