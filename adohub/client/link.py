@@ -195,6 +195,11 @@ async def _open_stream(address: Address) -> trio.abc.Stream:
     return stream
 
 
+def _plainly(resource: str) -> str:
+    """`resource`, asking for plain JSON whatever the hub's transformer is."""
+    return f"{resource}{'&' if '?' in resource else '?'}transformer=none"
+
+
 async def _shake_hands(
     reader: _Reader, address: Address, token: str | None
 ) -> trio_websocket.WebSocketConnection:
@@ -213,7 +218,7 @@ async def _shake_hands(
                 reader.nursery,
                 cast("trio.SocketStream", reader.pulse),  # any Stream will do
                 address.authority,
-                address.resource,
+                _plainly(address.resource),
                 extra_headers=headers,
                 max_message_size=MESSAGE_BYTES,
             )

@@ -21,7 +21,9 @@ async def test_a_query_is_answered() -> None:
 
     async with scripted_hub(script) as hub, connect(hub.url) as client:
         assert await client.query("hub.health") == {"status": "ok"}
-    assert seen == [("/trpc", {"id": 1, "method": "query", "params": {"path": "hub.health"}})]
+    assert seen == [
+        ("/trpc?transformer=none", {"id": 1, "method": "query", "params": {"path": "hub.health"}})
+    ]
 
 
 async def test_answers_find_their_calls_in_any_order() -> None:
@@ -49,7 +51,7 @@ async def test_the_token_travels_in_the_upgrade_and_the_path_as_given() -> None:
 
     async with scripted_hub(script) as hub, connect(f"{hub.url}/hub?x=1", token="secret\n"):
         pass
-    assert seen == [("Bearer secret", "/hub?x=1")]
+    assert seen == [("Bearer secret", "/hub?x=1&transformer=none")]
 
 
 async def test_a_refusal_is_raised_with_the_hubs_code_and_words() -> None:
