@@ -139,7 +139,7 @@ class Journal:
 
     def submit(self, drafts: Sequence[Draft]) -> Submission:
         """Put `drafts` in line for storage, all or none. Raises PeerError when too much is waiting."""
-        size = size_of(drafts)
+        size = len(drafts[0].body) + len(drafts[0].notes) if len(drafts) == 1 else size_of(drafts)
         if self._inbox and (
             self._inbox_events + len(drafts) > INBOX_EVENTS or self._inbox_bytes + size > INBOX_BYTES
         ):

@@ -132,5 +132,15 @@ class TextFrames:
         return data_end(self.transformer.event(event, view), json_bytes(shown_id(event, view)))
 
 
+class PlainTextFrames(TextFrames):
+    """What nearly all clients speak, in fewer steps."""
+
+    def body(self, event: Event, view: View) -> bytes:
+        """See `Dialect`. Says what TextFrames would, whose steps one by one cost a tenth of a delivery."""
+        if view.tracked or view.whole or view.revised or view.partial:
+            return super().body(event, view)
+        return b'%b,"id":"%b"}}' % (event.body, str(event.position).encode())
+
+
 PLAIN = Plain()
-JSON_FRAMES = TextFrames(PLAIN)
+JSON_FRAMES = PlainTextFrames(PLAIN)
