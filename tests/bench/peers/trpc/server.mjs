@@ -2,7 +2,7 @@
 // adapter on the same port, one EventEmitter for the whole hub, and subscriptions that listen to every event and keep
 // those of their task.
 //
-//   node server.mjs               subscriptions are observables: the faster form, so the one to compare with
+//   node server.mjs               subscriptions are observables: the faster form on WebSockets, so the one to compare with
 //   node server.mjs generators    they are async generators, as the documentation of v11 has them
 //
 // It knows what the benchmark asks of it and no more: nothing is stored, so nothing is replayed. Prints its address.
