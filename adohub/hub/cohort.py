@@ -16,6 +16,7 @@ Invariants, for the laws of `hub/cursor` and `hub/pump`:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 from typing import NamedTuple, Protocol
 
 from attrs import evolve, field, frozen
@@ -104,7 +105,28 @@ Push = Callable[[bytes], bool]
 Slice = tuple[int, int]
 """What handing it out has cost, in bytes, and how many messages it gave to members."""
 
-Bodies = dict[tuple[Dialect, View], bytes]
+
+class _Form:
+    """A dialect and a view: all that a body depends on besides its event.
+
+    One object for all cohorts of a form, so that bodies are looked up by it: to hash the two each time takes
+    a fifteenth of a delivery to one subscriber.
+    """
+
+    __slots__ = ("body", "dialect", "header")
+
+    def __init__(self, dialect: Dialect, view: View) -> None:
+        self.dialect = dialect
+        self.header = dialect.header
+        self.body: Callable[[Event], bytes] = partial(dialect.body, view=view)
+
+
+@lru_cache(maxsize=256)
+def _form(dialect: Dialect, view: View) -> _Form:
+    return _Form(dialect, view)
+
+
+Bodies = dict[_Form, bytes]
 """One event's bodies, filled on first use and shared by all cohorts."""
 
 
@@ -121,7 +143,6 @@ class Cohort:
 
     __slots__ = (
         "_completed",
-        "_dialect",
         "_form",
         "_frames",
         "_is_plain",
@@ -136,8 +157,7 @@ class Cohort:
     def __init__(self, interest: Interest) -> None:
         self.interest = interest
         self.members: dict[Member, Push] = {}
-        self._dialect = interest.dialect
-        self._form = interest.dialect, interest.view
+        self._form = _form(interest.dialect, interest.view)
         self._prefix = interest.dialect.prefix(interest.tag)
         self._is_plain = interest.selection.is_plain
         self._frames: list[bytes] = []
@@ -155,14 +175,15 @@ class Cohort:
             return bool(self._frames)
         self._last = event.position
         if self._shows(event):
-            body = bodies.get(self._form)
+            form = self._form
+            body = bodies.get(form)
             if body is None:
-                body = bodies[self._form] = self._dialect.body(event, self.interest.view)
-            self._frames += (self._dialect.header(len(self._prefix) + len(body)), self._prefix, body)
+                body = bodies[form] = form.body(event)
+            self._frames += (form.header(len(self._prefix) + len(body)), self._prefix, body)
             self._messages += 1
         interest = self.interest
         if event.topic == interest.completes_on and interest.completed_by(event):
-            self._frames.append(self._dialect.message(Stopped(interest.tag)))
+            self._frames.append(interest.dialect.message(Stopped(interest.tag)))
             self._messages += 1
             self._completed = True
         return bool(self._frames)

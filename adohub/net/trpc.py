@@ -26,7 +26,7 @@ from adohub.wire import sse
 from adohub.wire.codes import CODES
 from adohub.wire.dialects import Choice, Dialects
 from adohub.wire.http import Letter, check_content, read, read_params
-from adohub.wire.jsonl import V10Lines
+from adohub.wire.jsonl import V10Lines, whole_refusal
 from adohub.wire.messages import Failure, Request
 
 PREFIX = "/trpc"
@@ -166,4 +166,4 @@ class Trpc:
         elif http_status == 503:
             headers["retry-after"] = "1"
         failure = Failure(STREAM, error.code, error.message, None, error.data)
-        exchange.respond(http_status, dialects.bodies.answer(failure), JSON, headers)
+        exchange.respond(http_status, whole_refusal(letter, failure, dialects.bodies), JSON, headers)

@@ -83,7 +83,9 @@ class Plain:
 
 
 class Dialect(Values, Protocol):
-    """What the bytes of one kind of connection are. All of it is pure."""
+    """What the bytes of one kind of connection are. All of it is pure; a dialect equals itself alone."""
+
+    def __hash__(self) -> int: ...
 
     def message(self, message: Outgoing) -> bytes:
         """All of `message`, ready for the socket."""

@@ -108,9 +108,14 @@ def _form(letter: Letter) -> Form:
         if not is_batch:
             raise PeerError("BAD_REQUEST", "Streaming requests must be batched (you can do a batch of 1)")
         return "jsonl"
-    if is_batch and letter.headers.get("trpc-batch-mode") == "stream":
+    if is_v10_stream(letter):
         return "v10-stream"
     return "batch" if is_batch else "single"
+
+
+def is_v10_stream(letter: Letter) -> bool:
+    """Whether version 10's `unstable_httpBatchStreamLink` has sent it."""
+    return letter.query.get("batch") == "1" and letter.headers.get("trpc-batch-mode") == "stream"
 
 
 def _paths(text: str, *, is_batch: bool) -> Sequence[str]:

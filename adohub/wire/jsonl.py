@@ -13,7 +13,7 @@ from attrs import frozen
 
 from adohub.wire.dialect import Transformer
 from adohub.wire.encode import error_shape
-from adohub.wire.http import Bodies
+from adohub.wire.http import MAX_CALLS, Bodies, Letter, is_v10_stream
 from adohub.wire.messages import Data, Failure
 
 
@@ -58,6 +58,18 @@ class JsonLines:
     def _kept(self, number: int, before: bytes, value: bytes, after: bytes, path: str) -> bytes:
         before = b"[%d,0,[[%b" % (number, before)
         return self.transformer.embed(before, value, after + b"]]]", f"2.0.0.{path}") + b"\n"
+
+
+def whole_refusal(letter: Letter, failure: Failure, bodies: Bodies) -> bytes:
+    """The body that refuses all of a request: one error, which clients take for each of their calls.
+
+    Only version 10's stream reads nothing but its own lines.
+    """
+    if not is_v10_stream(letter):
+        return bodies.answer(failure)
+    lines = V10Lines(bodies)
+    count = min(letter.path.count(",") + 1, MAX_CALLS)
+    return b"".join([*(lines.line(number, failure) for number in range(count)), lines.end])
 
 
 class V10Lines:

@@ -340,3 +340,13 @@ async def test_a_call_under_way_is_answered_though_the_hub_drains() -> None:
         assert told(response) == {"result": {"data": 1}}
         assert response.headers["connection"] == "close"
         assert await connection.is_over()
+
+
+async def test_a_stream_of_version_10_is_refused_in_its_own_lines() -> None:
+    headers = {"Authorization": "Bearer bad", "trpc-batch-mode": "stream"}
+    async with running(FREE_PORT, doorkeeper()) as hub:
+        response = await answered(hub.port, got("hub.health,hub.info", headers=headers, batch="1"))
+        assert response.status == 401
+        refused = told(response)
+        assert [refused[number]["error"]["data"]["code"] for number in "01"] == ["UNAUTHORIZED"] * 2
+        assert response.body.count(b"\n") == 3
