@@ -12,6 +12,12 @@ from adohub.wire.http import Asked, Bodies, allow, status
 from adohub.wire.jsonl import Lines
 from adohub.wire.messages import Data, Failure, Request
 
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+"""How long the answers of one request may be together; calls whose answers come after that are refused."""
+
+CALLS_AT_A_TIME = 64
+"""How many calls are begun before others may run."""
+
 JSON = "application/json"
 
 HEADERS = {"vary": "trpc-accept, accept"}
@@ -79,33 +85,46 @@ async def _run(
     take: Callable[[int, Answer], None],
 ) -> None:
     """Run all `calls`; `take` gets each one's number and answer."""
-    missing, done = len(calls), trio.Event()
+    missing, done, room = len(calls), trio.Event(), MAX_ANSWER_BYTES
 
     def reply(answer: Answer) -> None:
-        nonlocal missing
+        nonlocal missing, room
         dispatch.metrics.messages_out += 1
         number = answer.tag.id
         assert isinstance(number, int), "wire/http numbers the calls of a request"
-        take(number, answer)
+        room -= len(answer.body or b"") if isinstance(answer, Data) else 0
+        take(number, answer if room >= 0 else _too_long(calls[number]))
         missing -= 1
         if not missing:
             done.set()
 
-    unfinished: list[Awaitable[None]] = []
-    for call in calls:
-        if isinstance(call, Failure):
-            dispatch.metrics.errors += 1
-            reply(call)
-        elif (rest := dispatch.call(call, caller, bodies, reply)) is not None:
-            unfinished.append(rest)
-    if not unfinished:
+    def begin(call: Request | Failure) -> Awaitable[None] | None:
+        if isinstance(call, Request):
+            return dispatch.call(call, caller, bodies, reply)
+        dispatch.metrics.errors += 1
+        reply(call)
+        return None
+
+    if len(calls) == 1:  # most requests
+        unfinished = begin(calls[0])
+        if unfinished is not None:
+            await unfinished
         await done.wait()
         return
     async with trio.open_nursery() as nursery:
-        for one in unfinished:
-            nursery.start_soon(_finish, one)
+        for begun, call in enumerate(calls, start=1):
+            unfinished = begin(call)
+            if unfinished is not None:
+                nursery.start_soon(_finish, unfinished)
+            if begun % CALLS_AT_A_TIME == 0:
+                await trio.lowlevel.checkpoint()
         await done.wait()
 
 
 async def _finish(unfinished: Awaitable[None]) -> None:
     await unfinished
+
+
+def _too_long(call: Request | Failure) -> Failure:
+    message = f"the answers are longer than {MAX_ANSWER_BYTES} bytes together; ask for less at a time"
+    return Failure(call.tag, "PAYLOAD_TOO_LARGE", message, call.path)

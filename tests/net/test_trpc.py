@@ -10,6 +10,7 @@ import structlog.testing
 import trio
 
 from adohub.config import Auth, Config, Role, Server
+from adohub.net import calls
 from tests.net import raw
 from tests.net.listening import got, listening, posted, target, told
 from tests.net.strangers import FAULTY_CALLS, SECRET, Patience, doorkeeper, strangers
@@ -350,3 +351,14 @@ async def test_a_stream_of_version_10_is_refused_in_its_own_lines() -> None:
         refused = told(response)
         assert [refused[number]["error"]["data"]["code"] for number in "01"] == ["UNAUTHORIZED"] * 2
         assert response.body.count(b"\n") == 3
+
+
+@pytest.mark.parametrize("headers", [{}, {"trpc-accept": "application/jsonl"}], ids=["whole", "lines"])
+async def test_answers_that_are_too_long_together_are_refused_one_by_one(
+    headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "MAX_ANSWER_BYTES", 200)
+    async with running() as hub:
+        response = await answered(hub.port, got("hub.health," * 4 + "hub.health", headers=headers, batch="1"))
+        assert response.body.count(b"uptime") == 2
+        assert response.body.count(b"PAYLOAD_TOO_LARGE") == 3
