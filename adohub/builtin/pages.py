@@ -10,9 +10,10 @@ _HELLO = """<!doctype html>
 <meta charset="utf-8">
 <title>adohub</title>
 <h1>adohub</h1>
-<p>This is an event hub. Connect a tRPC client to this address over WebSockets, at <code>/</code> or
-<code>/trpc</code>.</p>
+<p>This is an event hub. Connect a tRPC client to this address: over WebSockets at <code>/</code> or
+<code>/trpc</code>, over HTTP and server-sent events at <code>/trpc</code>.</p>
 <ul>
+<li><a href="/trpc/hub.info">/trpc/hub.info</a>: what it carries</li>
 <li><a href="/healthz">/healthz</a>: it runs</li>
 <li><a href="/readyz">/readyz</a>: it takes connections</li>
 <li><a href="/metrics">/metrics</a>: what it counts, for Prometheus</li>
