@@ -19,13 +19,13 @@ async def get(hub: Running, path: str) -> RouteResponse:
     return await ROUTES["GET", path].answer(RouteRequest("GET", path, {}, {}, b"", hub.service))
 
 
-async def test_hello_is_a_page_whose_links_lead_to_routes(hub: Running) -> None:
+async def test_hello_is_a_page_whose_links_lead_somewhere(hub: Running) -> None:
     page = await get(hub, "/")
     assert (page.status, page.content_type) == (200, "text/html; charset=utf-8")
     text = page.body.decode()
     links = [part.split('"')[0] for part in text.split('href="')[1:]]
-    assert links
-    assert all(("GET", link) in ROUTES for link in links)
+    queries = {f"/trpc/{path}" for path in ("hub.info", "hub.health") if await hub.query(path)}
+    assert {"/healthz", "/readyz", "/metrics"} <= set(links) <= queries | {path for _, path in ROUTES}
 
 
 @pytest.mark.parametrize(("status", "alive", "ready"), [("ok", 200, 200), ("draining", 200, 503)])
