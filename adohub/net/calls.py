@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import trio
 
@@ -56,10 +57,11 @@ async def answer_in_lines(
 
     async def write() -> None:
         nonlocal written
-        while True:
-            await written.wait()
-            written = trio.Event()
-            await flush()
+        with suppress(trio.BrokenResourceError):  # the last flush will tell
+            while True:
+                await written.wait()
+                written = trio.Event()
+                await flush()
 
     async def flush() -> None:
         data = b"".join(ready)

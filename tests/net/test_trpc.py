@@ -362,3 +362,17 @@ async def test_answers_that_are_too_long_together_are_refused_one_by_one(
         response = await answered(hub.port, got("hub.health," * 4 + "hub.health", headers=headers, batch="1"))
         assert response.body.count(b"uptime") == 2
         assert response.body.count(b"PAYLOAD_TOO_LARGE") == 3
+
+
+async def test_who_leaves_in_the_middle_of_a_stream_is_no_incident() -> None:
+    patience = Patience()
+    headers = {"trpc-accept": "application/jsonl"}
+    with structlog.testing.capture_logs() as logs, gates_made() as gates:
+        async with running(FREE_PORT, strangers(patience)) as hub:
+            stream = await raw.connected(hub.port)
+            await stream.send_all(got("hub.health,test.wait,test.wait", headers=headers, batch="1"))
+            await until(lambda: patience.begun == 2)
+            raw.reset(stream)
+            patience.let_go.set()
+            await until(lambda: gates[0].connections == 0)
+    assert [entry for entry in logs if entry["log_level"] == "error"] == []
