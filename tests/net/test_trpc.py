@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 import structlog.testing
 import trio
+import trio.testing
 
+from adohub import Procedure
 from adohub.config import Auth, Config, Role, Server
 from adohub.net import calls
+from adohub.plugin.registry import Contribution
 from tests.net import raw
 from tests.net.listening import got, listening, posted, target, told
 from tests.net.strangers import FAULTY_CALLS, SECRET, Patience, doorkeeper, strangers
@@ -365,14 +368,17 @@ async def test_answers_that_are_too_long_together_are_refused_one_by_one(
 
 
 async def test_who_leaves_in_the_middle_of_a_stream_is_no_incident() -> None:
-    patience = Patience()
+    turns = [Patience() for _ in range(3)]
+    waiting = [Procedure(f"wait.{name}", "query", turn.wait) for name, turn in zip("abc", turns, strict=True)]
     headers = {"trpc-accept": "application/jsonl"}
     with structlog.testing.capture_logs() as logs, gates_made() as gates:
-        async with running(FREE_PORT, strangers(patience)) as hub:
+        async with running(FREE_PORT, Contribution("turns", procedures=waiting)) as hub:
             stream = await raw.connected(hub.port)
-            await stream.send_all(got("hub.health,test.wait,test.wait", headers=headers, batch="1"))
-            await until(lambda: patience.begun == 2)
+            await stream.send_all(got("wait.a,wait.b,wait.c", headers=headers, batch="1"))
+            await until(lambda: all(turn.begun for turn in turns))
             raw.reset(stream)
-            patience.let_go.set()
+            for turn in turns:  # one finds out that the peer is gone, and the next meets it
+                turn.let_go.set()
+                await trio.testing.wait_all_tasks_blocked(0.01)
             await until(lambda: gates[0].connections == 0)
     assert [entry for entry in logs if entry["log_level"] == "error"] == []
