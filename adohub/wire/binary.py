@@ -37,8 +37,12 @@ def decode(frame: str | bytes) -> list[Incoming]:
 
 
 def decode_params(frame: str | bytes) -> Params:
-    """The connection params. Raises Malformed."""
-    return params_in(_value(frame))
+    """The connection params, as `adohub.wire.decode.decode_params` reads them. Raises Malformed."""
+    try:
+        value = _value(frame)
+    except Malformed:
+        value = None
+    return params_in(value)
 
 
 def _value(frame: str | bytes) -> Any:

@@ -95,12 +95,13 @@ async def test_what_is_no_trpc_message_is_a_parse_error_that_says_why(message: s
         await peer.is_served()
 
 
-async def test_a_binary_frame_is_a_parse_error() -> None:
+async def test_a_binary_frame_among_text_is_a_parse_error() -> None:
     async with hub_with_bystander() as hub, open_peer(hub.url) as peer:
+        await peer.is_served()
         await peer.tell(json.dumps(QUERY).encode())
         answer = await peer.hear()
         assert answer == failure(None, "PARSE_ERROR", answer["error"]["message"])
-        assert "binary frame" in answer["error"]["message"]
+        assert "text frames" in answer["error"]["message"]
         await peer.is_served()
 
 
