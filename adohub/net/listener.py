@@ -27,7 +27,7 @@ Measured reason: to a peer that reads 1 MB/s while more than that is published a
 megabytes that Linux queues by itself, and 0.3 s so; clients take a connection for dead after about a second.
 """
 
-ACCEPTS_AT_A_TIME = 8
+ACCEPTS_AT_A_TIME = 64
 """After how many connections others may run."""
 
 PAUSE_S = 0.1

@@ -12,7 +12,7 @@ import trio
 
 from adohub.net.outbox import Outbox
 
-GREETINGS_A_TURN = 4
+GREETINGS_A_TURN = 32
 """How many new connections are greeted in one turn."""
 
 WRITES_AT_A_TIME = 256
