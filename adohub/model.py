@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, cast
 import orjson
 from attrs import field, frozen
 
-from adohub.notes import from_bytes, noted
+from adohub.notes import tree_from_bytes, with_tree
 
 T = TypeVar("T")
 
@@ -120,7 +120,7 @@ class Event(NamedTuple):
     @property
     def noted_payload(self) -> Mapping[str, Any]:
         """`payload`, with its notes: for those who hand it on to clients."""
-        return noted(self.payload, from_bytes(self.notes)) if self.notes else self.payload
+        return with_tree(self.payload, tree_from_bytes(self.notes)) if self.notes else self.payload
 
     def __repr__(self) -> str:
         return f"Event({self.id!r}, {self.topic!r}, key={self.key!r}, {len(self.body)} bytes)"

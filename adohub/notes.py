@@ -34,11 +34,14 @@ MOST_STEPS = 64
 MOST_NOTES = 10_000
 """How many notes one value may have when it comes in: each costs some microseconds, and others wait."""
 
+MOST_STEPS_IN_ALL = 50_000
+"""How many steps the paths of all notes of a value may have together when it comes in: for that reason."""
+
 MOST_LEVELS = 254
 """How many containers may lie in one another: more cannot be written as JSON."""
 
-MOST_CONTAINERS = 100_000
-"""How many containers are looked into for what JSON cannot say: about 0.1 s in which nobody else runs."""
+MOST_CONTAINERS = 30_000
+"""How many containers are looked into for what JSON cannot say: less than 0.1 s in which nobody else runs."""
 
 
 class Tree:
@@ -215,6 +218,7 @@ class _Spelling:
 
     spell: Callable[[Any], Any]
     room: int = MOST_NOTES
+    steps: int = MOST_STEPS_IN_ALL
     containers: int = MOST_CONTAINERS
 
     def of(self, value: Any, level: int) -> Any:
@@ -244,7 +248,8 @@ class _Spelling:
         leaf = self.spell(value)
         if leaf.__class__ in NOTED:
             self.room -= 1
-            if level > MOST_STEPS:
+            self.steps -= level
+            if level > MOST_STEPS or self.steps < 0:
                 raise TooRich("is nested too deeply")
             if self.room < 0:
                 raise TooRich(f"has more than {MOST_NOTES} values that JSON has no form for")
@@ -269,7 +274,12 @@ def _as_list(tree: Tree) -> list[Any]:
 
 def from_bytes(kept: bytes) -> Notes:
     """What `to_bytes` was given, or the same notes in another order."""
-    return tuple(_from_list(orjson.loads(kept)).notes()) if kept else ()
+    return tuple(tree_from_bytes(kept).notes()) if kept else ()
+
+
+def tree_from_bytes(kept: bytes) -> Tree:
+    """The tree of what `to_bytes` was given, which is some."""
+    return _from_list(orjson.loads(kept))
 
 
 def _from_list(kept: list[Any]) -> Tree:

@@ -208,5 +208,5 @@ def test_no_more_containers_are_looked_into_than_takes_a_moment() -> None:
     assert notes.gathered(
         notes.spelled(many(notes.MOST_CONTAINERS), lambda leaf: noted_text("AA==", "bytes"))
     )
-    with pytest.raises(notes.TooRich, match="more than 100000 lists and objects"):
+    with pytest.raises(notes.TooRich, match="more than 30000 lists and objects"):
         notes.spelled(many(notes.MOST_CONTAINERS + 1), lambda leaf: noted_text("AA==", "bytes"))

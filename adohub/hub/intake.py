@@ -22,6 +22,9 @@ from adohub.structuring import Marks, StructureError, did_you_mean, wire
 from adohub.topics import is_topic
 from adohub.wire.encode import json_bytes
 
+MOST_STEPS_KEPT = 4_000
+"""How many steps the paths of an event's notes may have together: each takes time whenever it is read."""
+
 MAX_IDEMPOTENCY_KEY_CHARS = 200
 """The longest idempotency key, in characters."""
 
@@ -163,7 +166,10 @@ def _read(form: _Form, given: Any) -> tuple[Mapping[str, Any], bytes, bytes]:
     if form.marks.is_closed:
         return payload, json, b""
     notes = notes_of(given if given.__class__ in NOTED else payload)
-    return payload, json, to_bytes(note for note in notes if form.marks.free(note[0])) if notes else b""
+    kept = [note for note in notes if form.marks.free(note[0])]
+    if sum(len(path) for path, _ in kept) > MOST_STEPS_KEPT:
+        raise PeerError("BAD_REQUEST", "the payload has too much, too deep in it, that JSON has no form for")
+    return payload, json, to_bytes(kept)
 
 
 def _spell(leaf: Any) -> Any:

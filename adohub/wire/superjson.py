@@ -20,13 +20,26 @@ import orjson
 from attrs import define, field, frozen
 
 from adohub.model import Event
-from adohub.notes import MOST_NOTES, MOST_STEPS, NOTED, Kind, Notes, Tree, carrying, gathered
+from adohub.notes import (
+    MOST_NOTES,
+    MOST_STEPS,
+    MOST_STEPS_IN_ALL,
+    NOTED,
+    Kind,
+    Notes,
+    Tree,
+    carrying,
+    gathered,
+)
 from adohub.structuring import Marks
 from adohub.wire.decode import Malformed
 from adohub.wire.dialect import PLAIN
 from adohub.wire.encode import View, json_bytes
 from adohub.wire.messages import ABSENT
 from adohub.wire.noting import Noting
+
+MOST_PATH_CHARS = 8192
+"""How long a path may be."""
 
 FORBIDDEN: Final = frozenset(("__proto__", "prototype", "constructor"))
 """Steps of a path that superjson refuses, on either side."""
@@ -80,6 +93,7 @@ class _Reading:
     is_legacy: bool
     tree: Tree = field(factory=Tree)
     room: int = MOST_NOTES
+    steps: int = MOST_STEPS_IN_ALL
 
     def add(self, annotations: Any, tree: Tree, steps_to_it: int) -> None:
         """Add `annotations` to `tree`. Raises Malformed."""
@@ -94,8 +108,11 @@ class _Reading:
         if not isinstance(annotations, dict):
             raise Malformed("superjson: meta.values is no tree of annotations")
         for path, inner in annotations.items():
+            if len(path) > MOST_PATH_CHARS:
+                raise Malformed(f"superjson: a path of more than {MOST_PATH_CHARS} characters")
             steps = _steps(path, is_legacy=self.is_legacy)
-            if steps_to_it + len(steps) > MOST_STEPS:
+            self.steps -= steps_to_it + len(steps)
+            if steps_to_it + len(steps) > MOST_STEPS or self.steps < 0:
                 raise Malformed("superjson: nested too deeply")
             found = tree
             for step in steps:
@@ -109,9 +126,7 @@ def _kind(given: Any) -> Kind:
             return given
         case ["typed-array", str(name)] if name in _TYPED_ARRAYS:
             return "typed-array", name
-        case ["class" | "symbol" | "custom" as family, str(name)]:
-            return family, name
-    raise Malformed("superjson: an annotation of no type that it knows")
+    raise Malformed("superjson: an annotation of a type that not every client knows")
 
 
 _TOKENS = {False: re.compile(r"\\[\\.]|\.|[^\\.]+|\\"), True: re.compile(r"\\\.|\.|[^\\.]+|\\")}
@@ -146,7 +161,8 @@ def _applied(plain: Any, tree: Tree) -> tuple[Any, Tree]:
     if not _fits(tree.kind, plain):
         raise Malformed(f"superjson: what is annotated as {tree.kind} is none")
     had = plain.tree if plain.__class__ in NOTED else Tree()
-    fitting = Tree(had.kind if tree.kind is None else tree.kind, dict(had.parts))
+    kind = tree.kind if tree.kind is not None and _is_safe(tree.kind, plain) else had.kind
+    fitting = Tree(kind, dict(had.parts))
     kept: Any = dict(plain) if isinstance(plain, dict) else list(plain) if isinstance(plain, list) else plain
     for step, part in tree.parts.items():
         place = _place(plain, step)
@@ -177,6 +193,35 @@ def _fits(kind: Kind | None, plain: Any) -> bool:
     if isinstance(kind, tuple):
         return kind[0] != "typed-array" or isinstance(plain, list)
     return kind is None or _FITS[kind](plain)
+
+
+_WEB = re.compile(
+    r"https?://(?!xn--)(?:[a-z0-9-]+\.(?!xn--))*[a-z][a-z0-9-]*[a-z0-9](?::[0-9]{1,4})?(?:[/?#][!-~]*)?"
+)
+"""Addresses that every `new URL` takes: no port too large, no number or bad Punycode for a host."""
+
+_SOURCE = re.compile(
+    r"\^?(?:(?:[A-Za-z0-9 _@%&=!<>~,:;'\"`#-]|\.|\\[dDwWsS.\\/()\[\]{}+*?^$|]|\[[A-Za-z0-9_ ]+\])[+*?]?)+\$?"
+)
+"""Expressions that every `new RegExp` takes: no groups, and nothing repeated that cannot be."""
+
+_FLAGS = frozenset("dgimsy")
+
+
+def _is_safe(kind: Kind, plain: Any) -> bool:
+    """Whether every client can make of `plain` what it is said to be.
+
+    superjson throws where `new RegExp` or `new URL` do, and a client that throws there reads no further: so
+    only addresses and expressions of which nobody doubts it keep their annotation, others are texts.
+    """
+    if kind == "URL":
+        return _WEB.fullmatch(plain) is not None
+    if kind == "regexp":
+        _, _, source_and_flags = plain.partition("/")
+        source, _, flags = source_and_flags.rpartition("/")
+        are_flags = len(flags) == len(set(flags)) and _FLAGS.issuperset(flags)
+        return are_flags and _SOURCE.fullmatch(source) is not None
+    return True
 
 
 def _text(pattern: str) -> Callable[[Any], bool]:

@@ -271,3 +271,9 @@ def test_any_bytes_are_unpacked_or_malformed_and_what_is_unpacked_is_json(frame:
         notes = value.notes if value.__class__ in NOTED else ()
         json = orjson.dumps(value)
         assert unpack(pack_json(json, notes)) == orjson.loads(json)
+
+
+def test_no_text_in_a_frame_can_hold_up_its_reading() -> None:
+    """What ends a frame is nothing that its writer can know."""
+    text = "".join(f"end{number}" for number in range(100_000))
+    assert unpack(ormsgpack.packb(text)) == text
