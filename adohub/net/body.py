@@ -50,4 +50,4 @@ async def _read_chunks(outbox: Outbox, came: bytes, limit_bytes: int) -> tuple[b
             body += event.data
             check_length(len(body), limit_bytes)
         else:
-            return bytes(body), parser.trailing_data[0]
+            return bytes(body), parser.trailing_data[0] + outbox.take_unread()

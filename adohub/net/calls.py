@@ -19,6 +19,12 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 CALLS_AT_A_TIME = 64
 """How many calls are begun before others may run."""
 
+CALLS_IN_FLIGHT = 8
+"""How many calls of one request may be waiting for something of their own; then no more are begun."""
+
+CALLS_S = 60.0
+"""How long the calls of one request may take, in seconds; those that are not done then have failed."""
+
 JSON = "application/json"
 
 HEADERS = {"vary": "trpc-accept, accept"}
@@ -88,12 +94,16 @@ async def _run(
 ) -> None:
     """Run all `calls`; `take` gets each one's number and answer."""
     missing, done, room = len(calls), trio.Event(), MAX_ANSWER_BYTES
+    answered = set[int]()
 
     def reply(answer: Answer) -> None:
         nonlocal missing, room
         dispatch.metrics.messages_out += 1
         number = answer.tag.id
         assert isinstance(number, int), "wire/http numbers the calls of a request"
+        if number in answered:  # it came too late
+            return
+        answered.add(number)
         room -= len(answer.body or b"") if isinstance(answer, Data) else 0
         take(number, answer if room >= 0 else _too_long(calls[number]))
         missing -= 1
@@ -101,30 +111,48 @@ async def _run(
             done.set()
 
     def begin(call: Request | Failure) -> Awaitable[None] | None:
-        if isinstance(call, Request):
+        if isinstance(call, Request) and room >= 0:
             return dispatch.call(call, caller, bodies, reply)
         dispatch.metrics.errors += 1
-        reply(call)
+        reply(call if isinstance(call, Failure) else _too_long(call))
         return None
 
+    with trio.move_on_after(CALLS_S):
+        await _begin_all(calls, begin)
+        await done.wait()
+    for call in calls:
+        if call.tag.id not in answered:
+            dispatch.metrics.errors += 1
+            reply(Failure(call.tag, "TIMEOUT", f"this has taken more than {CALLS_S:g} s", call.path))
+
+
+async def _begin_all(
+    calls: Sequence[Request | Failure], begin: Callable[[Request | Failure], Awaitable[None] | None]
+) -> None:
+    """Begin all of `calls` in their order, and finish what has to be awaited."""
     if len(calls) == 1:  # most requests
         unfinished = begin(calls[0])
         if unfinished is not None:
             await unfinished
-        await done.wait()
         return
+    in_flight = trio.CapacityLimiter(CALLS_IN_FLIGHT)
+
+    async def finish(unfinished: Awaitable[None], owner: object) -> None:
+        try:
+            await unfinished
+        finally:
+            in_flight.release_on_behalf_of(owner)
+
     async with trio.open_nursery() as nursery:
         for begun, call in enumerate(calls, start=1):
+            await in_flight.acquire_on_behalf_of(call.tag)
             unfinished = begin(call)
-            if unfinished is not None:
-                nursery.start_soon(_finish, unfinished)
+            if unfinished is None:
+                in_flight.release_on_behalf_of(call.tag)
+            else:
+                nursery.start_soon(finish, unfinished, call.tag)
             if begun % CALLS_AT_A_TIME == 0:
                 await trio.lowlevel.checkpoint()
-        await done.wait()
-
-
-async def _finish(unfinished: Awaitable[None]) -> None:
-    await unfinished
 
 
 def _too_long(call: Request | Failure) -> Failure:

@@ -34,7 +34,6 @@ class Exchange:
     """
 
     __slots__ = (
-        "_deadline",
         "_is_bodiless",
         "_is_body_due",
         "_is_chunked",
@@ -42,6 +41,7 @@ class Exchange:
         "_may_stay",
         "_rest",
         "_stays",
+        "deadline",
         "head",
         "headers",
         "is_begun",
@@ -71,7 +71,7 @@ class Exchange:
         """Called when the hub begins to drain, which waits for this exchange to end."""
         self.is_begun = False
         """Whether the response's head has been written."""
-        self._deadline = deadline
+        self.deadline = deadline
         self._may_stay = may_stay
         self._rest = head.rest
         self._is_body_due = head.has_body
@@ -99,7 +99,7 @@ class Exchange:
         head = self.head
         check_length(head.content_length, limit_bytes)
         self._meet_expectation()
-        with trio.move_on_at(self._deadline):
+        with trio.move_on_at(self.deadline):
             body, self._rest = await read_body(self.outbox, head, limit_bytes)
             self._is_body_due = False
             return body

@@ -124,13 +124,13 @@ class Gate:
 
     async def _greet(self, outbox: Outbox, peer: Peer) -> _Admitted | None:
         """Answer its requests until one wants a WebSocket that may be opened, or it is over."""
-        is_excess = self.connections > self._config.max_connections
+        is_excess = self.connections > self._config.max_connections and not self._reception.make_room()
         head = await self._reception.upgrade(outbox, peer, is_excess=is_excess)
         if head is None:
             return None
         try:
             with trio.fail_after(self._limits.greeting_timeout_s):
-                return await self._admit(head, peer)
+                return await self._admit(head, peer, is_excess=is_excess)
         except HeadRefused as refusal:
             outbox.send(refused(refusal))
         except trio.TooSlowError:
@@ -138,8 +138,8 @@ class Gate:
         self._dispatch.metrics.errors += 1
         return None
 
-    async def _admit(self, head: Head, peer: Peer) -> _Admitted:
-        self._check(head)
+    async def _admit(self, head: Head, peer: Peer, *, is_excess: bool) -> _Admitted:
+        self._check(head, is_excess=is_excess)
         dialects = self._dialects(head)
         shown = credentials(head, peer)
         if head.query.get("connectionParams") != "1":
@@ -149,14 +149,14 @@ class Gate:
             principal = await self._identify_at_upgrade(shown)
         return _Admitted(websocket_key(head), dialects, self._identify_later(shown, principal))
 
-    def _check(self, head: Head) -> None:
+    def _check(self, head: Head, *, is_excess: bool) -> None:
         if head.path not in WEBSOCKET_PATHS:
             raise HeadRefused(404, f"there is no WebSocket at {head.path}; use / or /trpc")
         check_upgrade(head)
         check_origin(head, tuple(self._config.allowed_origins))
         if self.draining:
             raise HeadRefused(503, "the hub is about to restart", {"retry-after": "1"})
-        if self.connections > self._config.max_connections:
+        if is_excess:
             raise HeadRefused(503, "the hub has as many connections as it may", {"retry-after": "1"})
 
     def _dialects(self, head: Head) -> Dialects:

@@ -71,7 +71,7 @@ class Head:
     @property
     def is_upgrade(self) -> bool:
         """Whether it asks for a WebSocket."""
-        return self.headers.get("upgrade", "").lower() == "websocket"
+        return "websocket" in tokens(self.headers.get("upgrade", ""))
 
     @property
     def token(self) -> str | None:

@@ -283,6 +283,11 @@ class Outbox(trio.abc.Stream):
         """Put back what was read, to be read again first."""
         self._unread = data + self._unread
 
+    def take_unread(self) -> bytes:
+        """What was put back and not read again."""
+        data, self._unread = self._unread, b""
+        return data
+
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """What the peer has sent, b"" at its end. Raises trio.BrokenResourceError when it is gone."""
         await trio.lowlevel.checkpoint()

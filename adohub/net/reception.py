@@ -41,6 +41,8 @@ class Reception:
         self._request_s = request_s
         self._metrics = metrics
         self._waiting: dict[trio.CancelScope, None] = {}
+        self._idle: dict[trio.CancelScope, None] = {}
+        """Those of `_waiting` that have asked before, in the order in which they began to wait."""
         self._exchanges: dict[Exchange, None] = {}
         self._none_open = trio.Event()
         self.draining = False
@@ -54,6 +56,15 @@ class Reception:
         for exchange in list(self._exchanges):
             if exchange.on_leave is not None:
                 exchange.on_leave()
+
+    def make_room(self) -> bool:
+        """End the connection that has asked nothing for the longest time; False if there is none."""
+        if not self._idle:
+            return False
+        longest = next(iter(self._idle))
+        del self._idle[longest]
+        longest.cancel()
+        return True
 
     async def left(self) -> None:
         """Wait until nothing is being answered."""
@@ -88,20 +99,23 @@ class Reception:
             exchange = Exchange(outbox, head, peer, deadline=deadline, may_stay=may_stay, is_excess=is_excess)
             if not await self._see_through(exchange):
                 return None
-            data = await self._first_bytes(outbox, 0 if self.draining else IDLE_S)
+            data = await self._first_bytes(outbox, 0 if self.draining else IDLE_S, is_idle=True)
         return None
 
-    async def _first_bytes(self, outbox: Outbox, patience_s: float) -> bytes | None:
+    async def _first_bytes(self, outbox: Outbox, patience_s: float, *, is_idle: bool = False) -> bytes | None:
         """What the next request begins with, b"" at the peer's end; None if nothing has come in time.
 
         A drain ends the time.
         """
         with trio.move_on_after(patience_s) as scope:
             self._waiting[scope] = None
+            if is_idle:
+                self._idle[scope] = None
             try:
                 await outbox.readable()
             finally:
                 del self._waiting[scope]
+                self._idle.pop(scope, None)
         return outbox.received(RECEIVE_BYTES)  # may have come just before the wait was ended
 
     async def _whole_head(self, outbox: Outbox, raw: bytes, deadline: float) -> Head | None:

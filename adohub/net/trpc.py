@@ -25,7 +25,7 @@ from adohub.net.stream import STREAM, EventStream
 from adohub.wire import sse
 from adohub.wire.codes import CODES
 from adohub.wire.dialects import Choice, Dialects
-from adohub.wire.http import Letter, check_content, read, read_params
+from adohub.wire.http import Letter, check_content, plain_path, read, read_params
 from adohub.wire.jsonl import V10Lines, whole_refusal
 from adohub.wire.messages import Failure, Request
 
@@ -109,7 +109,9 @@ class Trpc:
             shown["params"] = params
             if "token" in params:
                 shown["token"] = params["token"]
-        return await self._authentication.identify(shown)
+        with trio.move_on_at(exchange.deadline):
+            return await self._authentication.identify(shown)
+        raise PeerError("SERVICE_UNAVAILABLE", "it takes too long to find out who asks; try again")
 
     # ── event streams ────────────────────────────────────────────────────────────────────────────────
 
@@ -153,10 +155,10 @@ class Trpc:
     def _refuse(self, exchange: Exchange, letter: Letter, dialects: Dialects, error: PeerError) -> None:
         """Refuse all that was asked."""
         self._dispatch.metrics.errors += 1
-        in_stream = letter.method == "GET" and self._dispatch.kind_of(letter.path) == "subscription"
+        in_stream = letter.method == "GET" and self._dispatch.kind_of(plain_path(letter)) == "subscription"
         by_http = error.code == "UNAUTHORIZED" and "connectionParams" not in letter.query
         if in_stream and not by_http:
-            failure = Failure(STREAM, error.code, error.message, letter.path, error.data)
+            failure = Failure(STREAM, error.code, error.message, plain_path(letter), error.data)
             self._begin_stream(exchange, sse.connected() + dialects.events.message(failure))
             return
         http_status = CODES[error.code].http_status

@@ -128,6 +128,11 @@ def _paths(text: str, *, is_batch: bool) -> Sequence[str]:
     return paths
 
 
+def plain_path(letter: Letter) -> str:
+    """The path that `letter` asks for, as far as it can be read."""
+    return _unquoted(letter.path) or letter.path
+
+
 def _unquoted(text: str) -> str | None:
     """`text` without its percent-encoding, None where JavaScript's `decodeURIComponent` would throw."""
     if _BAD_ESCAPE.search(text):

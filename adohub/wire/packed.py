@@ -13,8 +13,8 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from hashlib import blake2b
 from math import isfinite
-from secrets import token_bytes
 from typing import Any
 
 import orjson
@@ -55,9 +55,9 @@ def unpack(frame: bytes) -> Any:
     all. Raises Malformed: no MessagePack, a key that is no text, an extension, a number that JSON has not,
     too deep.
     """
-    # It is read as the first of two: where the second is not the mark, which nobody can know before, the
-    # value ends before the frame does, which `unpackb` does not tell.
-    mark = token_bytes(16)
+    # It is read as the first of two: where the second is not the mark, the value ends before the frame does,
+    # which `unpackb` does not tell. A digest of the whole frame is nothing that could be written into it.
+    mark = blake2b(frame, digest_size=16).digest()
     try:
         value, end = unpackb(
             b"\x92" + frame + packb(mark), ext_hook=_extension, option=OPT_DATETIME_AS_TIMESTAMP_EXT

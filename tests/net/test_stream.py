@@ -314,3 +314,10 @@ async def test_a_stream_that_is_not_read_costs_no_more_than_its_outbox_and_catch
         response = await raw.exchange(hub.port, raw.head("/metrics"))
         assert response is not None
         assert b"ado_hub_slow_consumers_total 0.0" not in response.body
+
+
+async def test_a_quoted_path_is_refused_in_the_stream_as_well() -> None:
+    async with hub_at_work() as hub, listening(hub.port, "stream%2EonTaskProgress", {"taskId": 5}) as stream:
+        assert stream.status == 200
+        [_, (kind, shape)] = await stream.rest()
+        assert (kind, shape["data"]["path"]) == ("serialized-error", "stream.onTaskProgress")

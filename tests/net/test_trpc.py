@@ -10,7 +10,7 @@ import structlog.testing
 import trio
 import trio.testing
 
-from adohub import Procedure
+from adohub import Authenticator, Credentials, Principal, Procedure
 from adohub.config import Auth, Config, Role, Server
 from adohub.net import calls
 from adohub.plugin.registry import Contribution
@@ -382,3 +382,74 @@ async def test_who_leaves_in_the_middle_of_a_stream_is_no_incident() -> None:
                 await trio.testing.wait_all_tasks_blocked(0.01)
             await until(lambda: gates[0].connections == 0)
     assert [entry for entry in logs if entry["log_level"] == "error"] == []
+
+
+async def test_an_authenticator_that_does_not_answer_is_not_waited_for_for_ever() -> None:
+    async def authenticate(credentials: Credentials) -> Principal | None:
+        await trio.sleep_forever()
+
+    hanging = Contribution("hanging", authenticators=[Authenticator("hanging", authenticate)])
+    config = Config(server=Server(port=0, handshake_timeout_ms=200))
+    async with running(config, hanging) as hub:
+        assert (await refusal(hub.port, HEALTH))[:2] == (503, "SERVICE_UNAVAILABLE")
+
+
+async def test_a_call_that_takes_too_long_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "CALLS_S", 0.2)
+    patience = Patience()
+    async with running(FREE_PORT, strangers(patience)) as hub:
+        response = await answered(hub.port, got("hub.health,test.wait", batch="1"))
+        assert response.status == 207
+        fine, late = told(response)
+        assert fine["result"]["data"]["status"] == "ok"
+        assert (late["error"]["data"]["code"], late["error"]["data"]["path"]) == ("TIMEOUT", "test.wait")
+        patience.let_go.set()
+
+
+async def test_of_a_long_batch_a_few_calls_are_in_flight_at_a_time() -> None:
+    patience = Patience()
+    count = 3 * calls.CALLS_IN_FLIGHT
+    async with running(FREE_PORT, strangers(patience)) as hub, raw.asking(hub.port) as connection:
+        async with trio.open_nursery() as nursery:
+
+            async def let_go() -> None:
+                await until(lambda: patience.begun == calls.CALLS_IN_FLIGHT)
+                await trio.testing.wait_all_tasks_blocked()
+                assert patience.begun == calls.CALLS_IN_FLIGHT
+                patience.let_go.set()
+
+            nursery.start_soon(let_go)
+            response = await connection.ask(got(",".join(["test.wait"] * count), batch="1"))
+        assert [one["result"]["data"] for one in told(response)] == list(range(1, count + 1))
+
+
+async def test_who_waits_with_nothing_to_ask_makes_room_for_who_comes() -> None:
+    with gates_made() as gates:
+        async with running(Config(server=Server(port=0, max_connections=3))) as hub:
+            async with (
+                raw.asking(hub.port) as one,
+                raw.asking(hub.port) as two,
+                raw.asking(hub.port) as three,
+            ):
+                for idle in (one, two, three):
+                    assert (await idle.ask(HEALTH)).status == 200
+                async with open_peer(hub.url) as newcomer:
+                    await newcomer.is_served()
+                    assert await one.is_over()
+                    assert (await two.ask(HEALTH)).status == 200
+            await until(lambda: gates[0].connections == 0)
+
+
+async def test_what_lies_behind_a_chunked_body_is_not_acted_upon() -> None:
+    state = json.dumps({"key": "k", "value": "x"}).encode()
+    chunk = state.ljust(1024 - len(b"3f9\r\n\r\n0\r\n\r\n"))
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(chunk), chunk)
+    assert len(body) == 1024
+    headers = {"Host": "hub", "Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+    first = raw.head(target("state.set"), headers, method="POST") + body
+    async with running() as hub, raw.asking(hub.port) as connection:
+        response = await connection.ask(first + posted("state.set", {"key": "k", "value": "y"}), "POST")
+        assert (response.status, response.headers["connection"]) == (200, "close")
+        assert await connection.is_over()
+        found = told(await answered(hub.port, got("state.get", {"key": "k"})))["result"]["data"]
+        assert found == {"value": "x", "revision": 1}

@@ -331,7 +331,7 @@ DOUBTFUL = [
 
 @pytest.mark.parametrize(("kind", "text"), [*HARMLESS, *DOUBTFUL])
 def test_nothing_is_handed_on_that_could_break_a_client(kind: str, text: str) -> None:
-    """`new URL` and `new RegExp` throw in whoever reads it, and it hears no more: a doubtful one is a text."""
+    """`new URL` and `new RegExp` throw in whoever reads it, and it hears no more: the doubtful is text."""
     read = superjson.decode({"json": {"a": text}, "meta": {"values": {"a": [kind]}, "v": 1}})
     assert read == {"a": text}
     assert notes_of(read) == (((("a",), kind),) if (kind, text) in HARMLESS else ())
