@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import attrs
@@ -13,7 +14,7 @@ from adohub.errors import PeerError
 from adohub.hub.intake import Intake
 from adohub.hub.journal import Journal
 from adohub.hub.policy import ALL_RIGHTS, Policy
-from adohub.model import EXISTS, Draft, Event, Position, Principal
+from adohub.model import EXISTS, Draft, Event, Position, Principal, size_of
 from adohub.plugin.contracts import Change, Pending, Publish, PublishRequest, Submission
 from adohub.plugin.registry import Registry
 from adohub.plugin.storage import Page, Receipt
@@ -23,6 +24,9 @@ from adohub.version import __version__
 
 MAX_HISTORY_EVENTS = 1000
 """The most events that one page of history holds."""
+
+MAX_HISTORY_BYTES = 4 * 1024 * 1024
+"""How many bytes of payloads one page of history holds, unless its first event alone is longer."""
 
 
 class HubService:
@@ -77,7 +81,12 @@ class HubService:
         """
         permitted = self._policy.narrowed(principal, selection)
         position = self._journal.locate(after).position if after is not None else self._journal.tail
-        return await self._journal.look_back(permitted, position, max(1, min(limit, MAX_HISTORY_EVENTS)))
+        page = await self._journal.look_back(permitted, position, max(1, min(limit, MAX_HISTORY_EVENTS)))
+        sizes = accumulate(size_of([event]) for event in page.events)
+        kept = max(1, sum(size <= MAX_HISTORY_BYTES for size in sizes))
+        if kept >= len(page.events):
+            return page
+        return Page(page.events[:kept], page.events[kept - 1].position, more=True)
 
     def change(self, principal: Principal, change: Change) -> Pending[int]:
         """Give a key of a state topic a value, or none. See `adohub.plugin.contracts.Hub.change`."""

@@ -13,7 +13,7 @@ from adohub.wire.http import Asked, Bodies, allow, status
 from adohub.wire.jsonl import Lines
 from adohub.wire.messages import Data, Failure, Request
 
-MAX_ANSWER_BYTES = 32 * 1024 * 1024
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """How long the answers of one request may be together; calls whose answers come after that are refused."""
 
 CALLS_AT_A_TIME = 64

@@ -19,7 +19,7 @@ from adohub.hub.intake import Intake
 from adohub.hub.policy import ALL_RIGHTS, Policy
 from adohub.hub.pump import pump
 from adohub.hub.service import HubService
-from adohub.model import Position, Principal
+from adohub.model import Position, Principal, size_of
 from adohub.plugin.contracts import Channel, PublishRequest, Topic
 from adohub.plugin.registry import Contribution, PluginRecord, Registry
 from adohub.plugin.storage import StorageSettings
@@ -193,6 +193,18 @@ async def test_a_page_has_at_most_a_fixed_number_of_events_and_at_least_one(
         page = await world.service.history(OWNER, Selection(["**"]), None, limit)
         assert [event.id for event in page.events] == ids[:count]
         assert page.more
+
+
+@pytest.mark.parametrize(("most", "length"), [(1, 1), (3, 1), (5, 2), (100, 5)])
+async def test_a_page_is_bounded_in_bytes_too_and_the_rest_is_on_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch, most: int, length: int
+) -> None:
+    ids = await publish(world, *(tick() for _ in range(5)))
+    [first] = (await world.service.history(OWNER, Selection(["**"]), None, 1)).events
+    monkeypatch.setattr(services, "MAX_HISTORY_BYTES", most * size_of([first]) // 2)
+    found = await pages(world, Selection(["**"]), 10)
+    assert [id_ for page in found for id_ in page] == ids
+    assert len(found[0]) == length
 
 
 async def test_after_is_any_event_id(world: World) -> None:
