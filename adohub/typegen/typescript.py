@@ -233,19 +233,27 @@ def _for_each_topic(name: str, doc: str, payloads: str, event: str) -> str:
 
 @define
 class _Namespace:
-    """A node of the router: operations of this name, and what is below it."""
+    """A node of the router: a procedure, or what is below this name. tRPC's types cannot have both here."""
 
     operation: Operation | None = None
     inner: dict[str, _Namespace] = field(factory=dict)
+    hidden: list[str] = field(factory=list)
+
+    def add(self, operation: Operation) -> None:
+        """Put `operation` where its path leads; what is below a procedure is `hidden` there."""
+        node = self
+        for name in operation.path.split("."):
+            node = node.inner.setdefault(name, _Namespace())
+            if node.operation is not None:
+                node.hidden.append(operation.path)
+                return
+        node.operation = operation
 
 
 def _router(operations: Sequence[Operation], dialect: Dialect, out: _Side, into: _Side) -> Iterator[str]:
     root = _Namespace()
-    for operation in operations:
-        node = root
-        for name in operation.path.split("."):
-            node = node.inner.setdefault(name, _Namespace())
-        node.operation = operation
+    for operation in operations:  # in order of their paths: what hides comes before what it hides
+        root.add(operation)
     yield "\n/** Every procedure of the hub: what a tRPC client is made for. */\n"
     yield "export type AppRouter = Router<{\n"
     yield from _below(root, "  ", dialect, out, into)
@@ -255,14 +263,14 @@ def _router(operations: Sequence[Operation], dialect: Dialect, out: _Side, into:
 def _below(node: _Namespace, indent: str, dialect: Dialect, out: _Side, into: _Side) -> Iterator[str]:
     for name, below in node.inner.items():
         operation = below.operation
-        if operation is not None:
-            yield f"{_tsdoc(operation.doc, indent)}{indent}{name}: {_procedure(operation, out, into)}"
-        if below.inner:
-            opening = f"{dialect.opening}\n"
-            yield f" & {opening}" if operation else f"{indent}{name}: {opening}"
+        if operation is None:
+            yield f"{indent}{name}: {dialect.opening}\n"
             yield from _below(below, indent + "  ", dialect, out, into)
-            yield f"{indent}{dialect.closing}"
-        yield ";\n"
+            yield f"{indent}{dialect.closing};\n"
+        else:
+            yield f"{_tsdoc(operation.doc, indent)}{indent}{name}: {_procedure(operation, out, into)};\n"
+        for path in below.hidden:
+            yield f"{indent}// {path} has no type: it is below a procedure, where tRPC has no place for it.\n"
 
 
 def _procedure(operation: Operation, out: _Side, into: _Side) -> str:
