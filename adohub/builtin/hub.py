@@ -51,7 +51,7 @@ class HubPlugin:
 
 @frozen
 class HubInfo:
-    """What the hub has to offer. `schema_hash` is that of the types that `adohub typegen` writes for it."""
+    """What the hub has to offer. The hash is that of the types that `adohub typegen` writes for it."""
 
     channels: Sequence[HubChannel]
     topics: Sequence[HubTopic]

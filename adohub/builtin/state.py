@@ -57,7 +57,7 @@ class StateChange:
 
 @frozen
 class SetInput:
-    """`if_revision`: only if this is the key's revision; 0 means that it must not exist yet."""
+    """With a revision: only if it is the key's; 0 means that there must be no such key yet."""
 
     key: str = field(validator=_KEY)
     value: Any
@@ -67,7 +67,7 @@ class SetInput:
 
 @frozen
 class DeleteInput:
-    """`if_revision`: only if this is the key's revision."""
+    """With a revision: only if it is the key's."""
 
     key: str = field(validator=_KEY)
     if_revision: int | None = field(default=None, validator=_REVISION)

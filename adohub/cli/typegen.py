@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import shutil
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def command(
     if out_file is None:
         write(text)
     elif check:
-        _check(out_file, text)
+        _check(out_file, text, _making(out_file, json_schema, trpc, config_file))
     elif _read(out_file) != body(text):
         _replace(out_file, text)
 
@@ -79,11 +80,18 @@ def _refuse_failed(registry: Registry, source: str) -> None:
         raise ConfigError(failed)
 
 
-def _check(path: Path, text: str) -> None:
+def _making(out_file: Path, json_schema: bool, trpc: TrpcVersion, config_file: str | None) -> str:
+    """The command that writes the file that is looked at."""
+    options = [*(("--config", config_file) if config_file else ()), "--out", str(out_file)]
+    options += ["--json-schema"] if json_schema else ["--trpc", trpc] if trpc != "11" else []
+    return shlex.join(["adohub", "typegen", *options])
+
+
+def _check(path: Path, text: str, making: str) -> None:
     found = _read(path)
     if found != body(text):
         wrong = "is no file" if found is None else "is out of date"
-        raise OutOfDate(f"{path} {wrong}; `adohub typegen --out {path}` writes it")
+        raise OutOfDate(f"{path} {wrong}; `{making}` writes it")
 
 
 def _read(path: Path) -> str | None:

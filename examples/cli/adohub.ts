@@ -68,7 +68,7 @@ export interface ArtifactInput {
   mediaType?: string | null;
 }
 
-/** `if_revision`: only if this is the key's revision. */
+/** With a revision: only if it is the key's. */
 export interface DeleteInput {
   key: string;
   ifRevision?: number | null;
@@ -117,7 +117,7 @@ export interface HubHealth {
   uptime: number;
 }
 
-/** What the hub has to offer. `schema_hash` is that of the types that `adohub typegen` writes for it. */
+/** What the hub has to offer. The hash is that of the types that `adohub typegen` writes for it. */
 export interface HubInfo {
   channels: HubChannel[];
   topics: HubTopic[];
@@ -166,7 +166,7 @@ export interface Revision {
   revision: number;
 }
 
-/** `if_revision`: only if this is the key's revision; 0 means that it must not exist yet. */
+/** With a revision: only if it is the key's; 0 means that there must be no such key yet. */
 export interface SetInput {
   key: string;
   value: unknown;
