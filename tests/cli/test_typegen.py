@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,18 @@ async def test_a_running_hub_tells_the_hash_that_is_in_the_file(folder: Path) ->
                 told = (await client.query("hub.info"))["schemaHash"]
     assert re.findall(r"export const schemaHash = '(\w{64})';", module) == [told]
     assert schemas["schemaHash"] == told
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--json-schema",), ("--trpc", "10"), ("--config", "adohub.toml", "--trpc", "10")]
+)
+async def test_who_follows_the_advice_of_check_has_what_is_checked(
+    folder: Path, options: tuple[str, ...]
+) -> None:
+    out = ("--out", "my types.ts")
+    missing = await typegen(folder, *out, "--check", *options)
+    advised = re.search(r"`adohub typegen (.+)`", missing.err)
+    assert missing.status == 1
+    assert advised
+    assert (await typegen(folder, *shlex.split(advised[1]))).status == 0
+    assert (await typegen(folder, *out, "--check", *options)).status == 0
