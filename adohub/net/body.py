@@ -14,10 +14,12 @@ _CHUNKED = b"POST / HTTP/1.1\r\nhost: hub\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 async def read_body(outbox: Outbox, head: Head, limit_bytes: int) -> tuple[bytes, bytes]:
-    """The body that follows `head`, and what came behind it. Raises HeadRefused: 413, or 400 if malformed."""
+    """The body that follows `head`, whose length has been checked, and what came behind it.
+
+    Raises HeadRefused: 400 if malformed, 413 for chunks that are too long together.
+    """
     if head.is_chunked:
         return await _read_chunks(outbox, head.rest, limit_bytes)
-    check_length(head.content_length, limit_bytes)
     body = bytearray(head.rest)
     while len(body) < head.content_length:
         data = await outbox.receive_some()

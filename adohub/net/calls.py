@@ -93,21 +93,20 @@ async def _run(
     take: Callable[[int, Answer], None],
 ) -> None:
     """Run all `calls`; `take` gets each one's number and answer."""
-    missing, done, room = len(calls), trio.Event(), MAX_ANSWER_BYTES
+    done, room = trio.Event(), MAX_ANSWER_BYTES
     answered = set[int]()
 
     def reply(answer: Answer) -> None:
-        nonlocal missing, room
-        dispatch.metrics.messages_out += 1
+        nonlocal room
         number = answer.tag.id
         assert isinstance(number, int), "wire/http numbers the calls of a request"
         if number in answered:  # it came too late
             return
         answered.add(number)
+        dispatch.metrics.messages_out += 1
         room -= len(answer.body or b"") if isinstance(answer, Data) else 0
         take(number, answer if room >= 0 else _too_long(calls[number]))
-        missing -= 1
-        if not missing:
+        if len(answered) == len(calls):
             done.set()
 
     def begin(call: Request | Failure) -> Awaitable[None] | None:

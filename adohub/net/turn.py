@@ -1,7 +1,7 @@
 """One turn of the scheduler: its replies leave together, and only a few newcomers are greeted in it.
 
 Measured reasons: with 64 publishes of one client in flight, an acknowledgement each by itself made the system
-calls a fifth of all work; and 100 clients that connect at once hold others up for 10 ms, in turns for 2 ms.
+calls a fifth of all work; and 100 clients that connect at once held others up for 10 ms.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ import trio
 from adohub.net.outbox import Outbox
 
 GREETINGS_A_TURN = 32
-"""How many new connections are greeted in one turn."""
+"""How many new connections are greeted in one turn.
+
+With four it took 5,000 clients a quarter more time until all were in.
+"""
 
 WRITES_AT_A_TIME = 256
 """After how many writes others may run."""

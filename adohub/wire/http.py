@@ -54,9 +54,10 @@ class Asked:
     @property
     def subscription(self) -> Request | None:
         """The subscription that it asks for, if that is what it does."""
-        [first, *more] = self.calls
-        is_one = isinstance(first, Request) and first.kind == "subscription" and not more
-        return first if is_one and isinstance(first, Request) else None
+        match self.calls:
+            case [Request(kind="subscription") as request]:
+                return request
+        return None
 
 
 @frozen

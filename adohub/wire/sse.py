@@ -1,6 +1,6 @@
 """Subscriptions as server-sent events, the way @trpc/client's httpSubscriptionLink reads them.
 
-    connected           the subscription is open                      `started`
+    connected           the subscription is open (see there)          `started`
     (no name)           data; with an id the client hands on `{id, data}`
     return              it is complete                                `stopped`
     serialized-error    it is refused, or has failed                  `error`
@@ -22,7 +22,7 @@ from adohub.model import Event
 from adohub.structuring import Marks
 from adohub.wire.dialect import Transformer
 from adohub.wire.encode import View, error_shape, json_bytes, shown_id
-from adohub.wire.messages import Data, Failure, Outgoing, Ping, Started, Stopped, Tag
+from adohub.wire.messages import Failure, Outgoing, Ping, Stopped, Tag
 
 CONTENT_TYPE = "text/event-stream"
 
@@ -65,8 +65,6 @@ class ServerSentEvents:
     def message(self, message: Outgoing) -> bytes:
         """See `Dialect`. Raises TypeError for what is not said here."""
         match message:
-            case Started(_, recovered):
-                return connected(recovered=recovered)
             case Stopped():
                 return b"event: return\ndata:\n\n"
             case Failure():
@@ -74,8 +72,6 @@ class ServerSentEvents:
                 return b"event: serialized-error\ndata: %b\n\n" % shape
             case Ping():
                 return b"event: ping\ndata:\n\n"
-            case Data():
-                raise TypeError("an event stream answers no query")
             case _:
                 raise TypeError(f"an event stream does not say {message!r}")
 

@@ -1,7 +1,7 @@
 """superjson: `{"json": plain value, "meta": what JSON cannot say of it}` to noted values, and back.
 
-Law: whatever real superjson has written comes back to it as it was, and what it could not read again is
-refused on the way in: one peer's annotations must not break another's client.
+Law: one peer's annotations must not break another's client. What real superjson has written comes back to it
+as it was, but for what some client might throw at: that stays a text, or is refused on the way in.
 
 Source of the format: superjson 2.2 (`plainer.js`, `pathstringifier.js`, `transformer.js`). A tree of
 annotations is `[type]`, `[type, {path: tree}]` or `{path: tree}`; a path's keys and indices are joined with
@@ -39,13 +39,13 @@ from adohub.wire.messages import ABSENT
 from adohub.wire.noting import Noting
 
 MOST_PATH_CHARS = 8192
-"""How long a path may be."""
+"""How long a path may be, in characters."""
 
 FORBIDDEN: Final = frozenset(("__proto__", "prototype", "constructor"))
 """Steps of a path that superjson refuses, on either side."""
 
 UNDEFINED: Final = b'{"json":null,"meta":{"values":["undefined"],"v":1}}'
-"""What a procedure has answered that returns nothing."""
+"""`undefined`, as superjson writes it where it is all there is."""
 
 _TYPED_ARRAYS = frozenset(
     f"{element}Array"
@@ -190,8 +190,8 @@ def _place(container: Any, step: str | int) -> str | int | None:
 
 def _fits(kind: Kind | None, plain: Any) -> bool:
     """Whether superjson makes something of `plain` under this annotation, and does not throw."""
-    if isinstance(kind, tuple):
-        return kind[0] != "typed-array" or isinstance(plain, list)
+    if isinstance(kind, tuple):  # a typed array
+        return isinstance(plain, list)
     return kind is None or _FITS[kind](plain)
 
 
