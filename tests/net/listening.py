@@ -12,6 +12,7 @@ import trio
 from attrs import define, field
 
 from tests.net import raw
+from tests.running import progress
 from tests.wire.event_source import EventSource
 
 UNDEFINED: Any = object()
@@ -49,6 +50,18 @@ def told(response: raw.Response) -> Any:
     """The JSON in a response."""
     assert response.headers["content-type"] == "application/json"
     return json.loads(response.body)
+
+
+def published(task: str, percent: float) -> dict[str, Any]:
+    """The input that publishes how far a task is."""
+    return {"topic": "task.progress", "payload": progress(task, percent)}
+
+
+async def answered(port: int, request: bytes) -> raw.Response:
+    """What comes back for `request`, on a connection of its own."""
+    response = await raw.exchange(port, request)
+    assert response is not None
+    return response
 
 
 @define

@@ -12,8 +12,8 @@ from adohub.config import Config, Server
 from adohub.net import reception as module
 from adohub.net.exchange import Exchange
 from tests.net import raw
+from tests.net.answering import KEEP_ALIVE, answering, hello, post
 from tests.net.strangers import Patience, strangers
-from tests.net.test_exchange import KEEP_ALIVE, answering, hello, post
 from tests.running import FREE_PORT, gates_made, open_peer, request, running_hub, until
 
 HASTY = Config(server=Server(port=0, handshake_timeout_ms=200))

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
-import ormsgpack
 import pytest
 from attrs import define
 from hypothesis import settings
@@ -379,40 +378,3 @@ def test_a_refusal_is_repeated_whole_by_each_later_id() -> None:
     assert ledger.refused(error) == [refusal(Tag(None), error)]
     assert list(ledger.receive(subscription(7))) == [refusal(Tag(7), error, "stream.onX")]
     assert list(ledger.receive("PING")) == [Answer(Pong())]
-
-
-# ── text or binary ───────────────────────────────────────────────────────────────────────────────────────
-
-
-BINARY_QUERY = ormsgpack.packb({"id": 1, "method": "query", "params": {"path": "a.b"}})
-TEXT_QUERY = '{"id":1,"method":"query","params":{"path":"a.b"}}'
-
-
-@pytest.mark.parametrize(("first", "is_binary"), [(BINARY_QUERY, True), (TEXT_QUERY, False)])
-def test_the_first_message_decides_how_a_connection_speaks(first: str | bytes, is_binary: bool) -> None:
-    ledger = Conversation(expects_params=False, max_subscriptions=1)
-    assert list(ledger.receive("PING")) == [Answer(Pong())]
-    [request] = ledger.receive(first)
-    assert request == Request(Tag(1), "query", "a.b")
-    assert bool(ledger.is_binary) is is_binary
-    other = TEXT_QUERY if is_binary else BINARY_QUERY
-    [refused] = ledger.receive(other)
-    assert isinstance(refused, Answer)
-    assert isinstance(refused.message, Failure)
-    assert (refused.message.tag, refused.message.code) == (Tag(None), "PARSE_ERROR")
-    assert list(ledger.receive("PING")) == [Answer(Pong())]
-    assert list(ledger.receive(first)) == [request]
-
-
-def test_who_speaks_messagepack_is_of_version_11() -> None:
-    ledger = Conversation(expects_params=False, max_subscriptions=1)
-    list(ledger.receive(BINARY_QUERY))
-    assert ledger.speaks_v11
-
-
-def test_connection_params_may_come_in_messagepack() -> None:
-    ledger = Conversation(expects_params=True, max_subscriptions=1)
-    params = ormsgpack.packb({"method": "connectionParams", "data": {"token": "t"}})
-    assert list(ledger.receive(params)) == [Authenticate(Params({"token": "t"}))]
-    ledger.accepted()
-    assert list(ledger.receive(BINARY_QUERY)) == [Request(Tag(1), "query", "a.b")]
