@@ -27,7 +27,18 @@ from adohub.plugin.contracts import (
 )
 from adohub.plugin.hookspecs import hookimpl
 from adohub.plugin.repeats import Repeats
-from adohub.plugin.storage import Newest, Page, Receipt, Rejection, Storage, StorageEngine, StorageSettings
+from adohub.plugin.storage import (
+    Located,
+    Neighbour,
+    Newest,
+    Page,
+    Receipt,
+    Rejection,
+    Storage,
+    StorageEngine,
+    StorageSettings,
+    Unshared,
+)
 from adohub.topics import Selection, is_pattern
 from adohub.version import __version__
 
@@ -45,6 +56,8 @@ __all__ = [
     "Event",
     "Goodbye",
     "Hub",
+    "Located",
+    "Neighbour",
     "Newest",
     "Page",
     "PeerError",
@@ -69,6 +82,7 @@ __all__ = [
     "StorageSettings",
     "Submission",
     "Topic",
+    "Unshared",
     "WholeEvent",
     "__version__",
     "from_fields",

@@ -8,6 +8,7 @@ submitted reaches storage, then storage closes.
 
 from __future__ import annotations
 
+import secrets
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -64,6 +65,7 @@ class Daemon:
     def __init__(self, config: Config, registry: Registry) -> None:
         self._config = config
         self._registry = registry
+        self._instance = secrets.token_hex(6)
         self._stopping = trio.Event()
         self._hurry = trio.Event()
         self.urls: Sequence[str] = ()
@@ -98,7 +100,7 @@ class Daemon:
         """
         engine = check_engine(self._config, self._registry)
         check_exposure(self._config, self._registry)
-        async with engine.open(_settings(self._config.storage, self._registry)) as storage:
+        async with engine.open(_settings(self._config.storage, self._registry, self._instance)) as storage:
             await self._run_on(storage, signals, task_status)
 
     async def _run_on(
@@ -146,6 +148,7 @@ class Daemon:
             policy,
             engine=config.storage.engine,
             schema_hash=schema_hash(offer(registry, config)),
+            instance=self._instance,
         )
         return service, Dispatch(registry, service, journal, Replays(journal), routes, policy)
 
@@ -250,7 +253,7 @@ def check_engine(config: Config, registry: Registry) -> StorageEngine:
     return engine
 
 
-def _settings(config: StorageConfig, registry: Registry) -> StorageSettings:
+def _settings(config: StorageConfig, registry: Registry, instance: str) -> StorageSettings:
     own = {"sqlite": asdict(config.sqlite), "redis": asdict(config.redis), **config.engines}
     return StorageSettings(
         max_events=config.max_events,
@@ -259,6 +262,7 @@ def _settings(config: StorageConfig, registry: Registry) -> StorageSettings:
         table=own.get(config.engine, {}),
         ended_s=config.keep_ended_s,
         state_keys={name: topic.state_keys for name, topic in registry.topics.items() if topic.state_keys},
+        instance=instance,
     )
 
 

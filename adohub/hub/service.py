@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
@@ -32,7 +31,8 @@ MAX_HISTORY_BYTES = 4 * 1024 * 1024
 class HubService:
     """The narrow face of the hub (`adohub.plugin.contracts.Hub`).
 
-    `engine` is the storage engine's name, `schema_hash` what tells the types of all this from others.
+    `engine` is the storage engine's name, `schema_hash` what tells the types of all this from others,
+    `instance` what tells this run of the hub from all others.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class HubService:
         *,
         engine: str,
         schema_hash: str,
+        instance: str,
     ) -> None:
         self._registry = registry
         self._journal = journal
@@ -51,7 +52,7 @@ class HubService:
         self._policy = policy
         self._engine = engine
         self._schema_hash = schema_hash
-        self._instance = secrets.token_hex(6)
+        self._instance = instance
         self._started_at = trio.current_time()
         self._is_draining: Callable[[], bool] = lambda: False
 

@@ -6,10 +6,12 @@ engine that several hubs share makes them one hub.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, NamedTuple, Protocol
 
+import trio
 from attrs import field, frozen
 
 from adohub.model import EXISTS, Draft, Event, Position
@@ -57,6 +59,25 @@ class Newest:
     ended: Set[Position] = frozenset()
 
 
+class Located(NamedTuple):
+    """Where whoever has seen everything up to some position goes on: after `position`, in the epoch of now.
+
+    `whole`: nothing between the two is lost. `certain`: it is not known better than that by a hub that shares
+    the storage; if it is not, `Storage.confirm` finds out.
+    """
+
+    position: Position
+    whole: bool
+    certain: bool = True
+
+
+class Neighbour(NamedTuple):
+    """A hub that shares a storage, as it was heard of last: whether it lives, and what it had delivered."""
+
+    alive: bool
+    delivered: Position
+
+
 class Storage(Protocol):
     """An open engine. All methods may be called from many tasks at once.
 
@@ -78,7 +99,9 @@ class Storage(Protocol):
     def follow(self, after: Position) -> AsyncGenerator[Sequence[Event], None]:
         """Every event after `after`, in order, in batches of what has gathered; waits for more for ever.
 
-        What `head` tells of is yielded without waiting for anything else to happen.
+        What `head` tells of is yielded without waiting for anything else to happen. An engine whose epoch
+        changes while it is open ends it then, once it has yielded what there was before: `head` is of the new
+        epoch in that very step, and `locate` says where to follow from.
         """
         ...
 
@@ -110,10 +133,69 @@ class Storage(Protocol):
         """The position just before the oldest event that `read` can give."""
         ...
 
+    def locate(self, seen: Position) -> Located:
+        """Where whoever has seen everything up to `seen` goes on.
+
+        That is the tail for a position that tells nothing, and never before the tail. One of an earlier epoch
+        is never whole, but where the engine knows what became of that epoch it is gone on after, not behind.
+        """
+        ...
+
+    async def confirm(self, seen: Position) -> Located:
+        """The same for certain, which may take asking others; `head` is not before its position then."""
+        ...
+
+    def trouble(self) -> str | None:
+        """Why `append` would fail just now, in words for an operator, as far as it knows without trying."""
+        ...
+
+    def hubs(self) -> Mapping[str, Neighbour]:
+        """By instance the hubs that share this storage: this one, and those it has heard of for an hour.
+
+        A hub that stops without a word is not alive any more within seconds. What it had `delivered` is told
+        a little too low rather than too high.
+        """
+        ...
+
+
+class Unshared(ABC):
+    """What an engine has to say of other hubs when there are none, and when its epoch lasts."""
+
+    _instance = ""
+
+    @abstractmethod
+    def head(self) -> Position:
+        """See `Storage`."""
+
+    @abstractmethod
+    def tail(self) -> Position:
+        """See `Storage`."""
+
+    def locate(self, seen: Position) -> Located:
+        """See `Storage`."""
+        tail, head = self.tail(), self.head()
+        whole = seen.epoch == head.epoch and tail <= seen <= head
+        return Located(seen if whole else tail, whole)
+
+    async def confirm(self, seen: Position) -> Located:
+        """See `Storage`."""
+        await trio.lowlevel.checkpoint()
+        return self.locate(seen)
+
+    def trouble(self) -> str | None:
+        """See `Storage`."""
+        return None
+
+    def hubs(self) -> Mapping[str, Neighbour]:
+        """See `Storage`."""
+        return {self._instance: Neighbour(alive=True, delivered=self.head())}
+
 
 @frozen
 class StorageSettings:
     """`[storage]` as an engine gets it; `table` is its own `[storage.NAME]`.
+
+    `instance` names the hub among those that share the storage; it is another one at every start.
 
     `ended_s`: how long an ended key stays among the newest, in seconds. `state_keys`: how many keys each
     state topic may have.
@@ -125,6 +207,7 @@ class StorageSettings:
     table: Mapping[str, Any] = field(factory=dict)
     ended_s: float = 3600.0
     state_keys: Mapping[str, int] = field(factory=dict)
+    instance: str = ""
 
     def rejection(self, topic: str, if_revision: int | None, revision: int, live: int) -> Rejection:
         """Why a draft of `topic` with this `if_revision` is not to be kept.

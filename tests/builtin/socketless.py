@@ -136,7 +136,9 @@ async def running(config: Config | None = None) -> AsyncIterator[Running]:
     intake = Intake(
         registry.topics, allow_undeclared=config.topics.allow_undeclared, endings=registry.endings
     )
-    service = HubService(registry, journal, intake, policy, engine="memory", schema_hash="0" * 64)
+    service = HubService(
+        registry, journal, intake, policy, engine="memory", schema_hash="0" * 64, instance="0123456789ab"
+    )
     dispatch = Dispatch(registry, service, journal, Replays(journal), routes, policy)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.keep)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -60,7 +59,16 @@ async def opened(settings: StorageSettings) -> AsyncIterator[World]:
         nursery.start_soon(pump, hub.journal, hub.routes)
         with trio.fail_after(10):
             yield World(
-                hub, HubService(REGISTRY, hub.journal, intake, policy, engine="memory", schema_hash=HASH)
+                hub,
+                HubService(
+                    REGISTRY,
+                    hub.journal,
+                    intake,
+                    policy,
+                    engine="memory",
+                    schema_hash=HASH,
+                    instance="0123456789ab",
+                ),
             )
         nursery.cancel_scope.cancel()
 
@@ -238,7 +246,7 @@ async def test_health(world: World) -> None:
     health = world.service.health()
     assert set(health) == {"status", "version", "instance", "uptime"}
     assert (health["status"], health["version"]) == ("ok", __version__)
-    assert re.fullmatch("[0-9a-f]{12}", health["instance"])
+    assert health["instance"] == "0123456789ab"
     assert world.service.health()["instance"] == health["instance"]
     assert 0 <= health["uptime"] < 10
     world.service.report_draining(lambda: True)

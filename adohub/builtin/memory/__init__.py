@@ -35,6 +35,7 @@ from adohub import (
     Storage,
     StorageEngine,
     StorageSettings,
+    Unshared,
     from_fields,
     hookimpl,
 )
@@ -52,11 +53,12 @@ TRIM_SLACK = 256
 _position, _event, _receipt = from_fields(Position), from_fields(Event), from_fields(Receipt)
 
 
-class MemoryStorage:
+class MemoryStorage(Unshared):
     """See `adohub.Storage`. `clock` gives seconds; it dates events, idempotency keys and ended keys."""
 
     def __init__(self, settings: StorageSettings, clock: Any = time.monotonic) -> None:
         self._settings = settings
+        self._instance = settings.instance
         self._clock = clock
         self._epoch = f"{int(time.time()):08x}{secrets.token_hex(2)}"
         self._records: list[Record] = []

@@ -28,6 +28,7 @@ from adohub import (
     Storage,
     StorageError,
     StorageSettings,
+    Unshared,
     size_of,
 )
 from adohub.builtin.sqlite.database import Database, open_database
@@ -73,7 +74,7 @@ class _Wanted:
     receipts: Pending[Sequence[Receipt]]
 
 
-class SqliteStorage:
+class SqliteStorage(Unshared):
     """See `adohub.Storage`. `clock` gives seconds since 1970 that do not go backwards."""
 
     def __init__(
@@ -86,6 +87,7 @@ class SqliteStorage:
     ) -> None:
         self._epoch = database.epoch
         self._settings = settings
+        self._instance = settings.instance
         self._clock = clock
         self._writer = writer
         self._writing = trio.CapacityLimiter(1)
