@@ -25,7 +25,9 @@ from adohub.plugin.contracts import (
     Topic,
     WholeEvent,
 )
+from adohub.plugin.history import History
 from adohub.plugin.hookspecs import hookimpl
+from adohub.plugin.newest import Place, Record
 from adohub.plugin.repeats import Repeats
 from adohub.plugin.storage import (
     Located,
@@ -55,6 +57,7 @@ __all__ = [
     "Draft",
     "Event",
     "Goodbye",
+    "History",
     "Hub",
     "Located",
     "Neighbour",
@@ -62,6 +65,7 @@ __all__ = [
     "Page",
     "PeerError",
     "Pending",
+    "Place",
     "PluginError",
     "Position",
     "Principal",
@@ -69,6 +73,7 @@ __all__ = [
     "Publish",
     "PublishRequest",
     "Receipt",
+    "Record",
     "Rejection",
     "Repeats",
     "Route",

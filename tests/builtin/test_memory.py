@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adohub import Draft, Selection, Storage, StorageSettings
-from adohub.builtin import memory
 from adohub.builtin.memory import MemoryStorage, open_memory
+from adohub.plugin import history
 from adohub.testing.storage import CHECKS, PATIENCE_S, Check, Engine, check_storage, words
 from adohub.testing.storage.words import EVERYTHING, chosen, draft, read_all
 
@@ -97,7 +97,7 @@ def test_index_and_scan_find_what_a_look_at_every_event_finds(
         assert [(event.body, event.notes) for event in everything] == [(one.body, one.notes) for one in kept]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memory, "SCAN_EVENTS", scan)
+        patch.setattr(history, "SCAN_EVENTS", scan)
         trio.run(run)
 
 
@@ -111,24 +111,11 @@ async def test_every_opening_is_a_new_epoch() -> None:
 
 
 async def test_one_read_looks_at_a_bounded_number_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "SCAN_EVENTS", 10)
+    monkeypatch.setattr(history, "SCAN_EVENTS", 10)
     storage = MemoryStorage(words.settings())
     await storage.append([draft("t.a") for _ in range(25)])
     page = await storage.read(Selection(["nothing.*"]), storage.tail(), 5)
     assert (list(page.events), page.reached.offset, page.more) == ([], 10, True)
-
-
-async def test_one_batch_of_follow_holds_a_bounded_number_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "BATCH_EVENTS", 10)
-    storage = MemoryStorage(words.settings())
-    await storage.append([draft() for _ in range(25)])
-    sizes: list[int] = []
-    with trio.CancelScope() as enough:
-        async for batch in storage.follow(storage.tail()):
-            sizes.append(len(batch))
-            if sum(sizes) == 25:
-                enough.cancel()
-    assert sizes == [10, 10, 5]
 
 
 async def test_the_newest_beyond_history_are_bounded_the_oldest_go_first() -> None:
@@ -148,11 +135,12 @@ async def test_memory_is_given_back() -> None:
     storage = MemoryStorage(words.settings(max_events=10))
     for number in range(200):
         await storage.append([draft("t.a", str(number), again=str(number)) for _ in range(10)])
-    assert len(storage._records) <= 10 + memory.TRIM_SLACK + 10
-    assert len(storage._arrived_at) == len(storage._records)
-    assert len(storage._by_key) <= 10
+    kept = storage._history
+    assert len(kept._records) <= 10 + history.TRIM_SLACK + 10
+    assert len(kept._arrived_at) == len(kept._records)
+    assert len(kept._by_key) <= 10
     assert len(storage._repeats) <= 11
-    assert storage._followed == {}
+    assert kept._followed == {}
 
 
 async def test_appending_and_reading_are_checkpoints() -> None:

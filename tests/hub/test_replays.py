@@ -187,7 +187,7 @@ async def test_what_retention_takes_while_it_is_read_is_a_gap_and_no_silence(sna
         peer = Peer(nursery)
         hub.cursor(peer, asked).resume(resumption)
         await trio.testing.wait_all_tasks_blocked()
-        storage._settings = evolve(ROOMY, max_events=LONG // 2)
+        storage._history._settings = evolve(ROOMY, max_events=LONG // 2)
         barred, storage.barred = storage.barred, None
         await hub.publish(draft("t", "k"))
         await hub.deliver_all()

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Container, Iterator
 
-from adohub import Rejection, StorageSettings
+from adohub.plugin.storage import Rejection, StorageSettings
 
 Place = tuple[str, str | None]
 """Topic and key."""

@@ -1,8 +1,7 @@
-"""The `memory` storage engine: everything in this process, gone with it.
+"""What there has been, in memory: found by offset, by (topic, key), and the newest of each.
 
-Every start is a new epoch, so that ids of an earlier run are known for what they are. Events are found by
-offset without a search, and by (topic, key) through an index; the newest of each (topic, key) outlives the
-limits of history.
+For engines that answer out of memory. Offsets grow, but need not follow one another: one who keeps a log
+elsewhere may skip some. The newest of each (topic, key) outlives the limits of history.
 
 What is kept is kept as plain tuples, and becomes an Event when it is read. Measured reason: the garbage
 collector looks at every Event again and again (for 100,000 of them a pause of 50 ms), at a plain tuple of
@@ -11,35 +10,18 @@ texts and numbers only once.
 
 from __future__ import annotations
 
-import secrets
-import time
 from bisect import bisect_left, bisect_right
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from functools import cache
 from heapq import merge
 from itertools import chain, islice
-from typing import Any
 
 import trio
 
-from adohub import (
-    Draft,
-    Event,
-    Newest,
-    Page,
-    Position,
-    Receipt,
-    Repeats,
-    Selection,
-    Storage,
-    StorageEngine,
-    StorageSettings,
-    Unshared,
-    from_fields,
-    hookimpl,
-)
-from adohub.builtin.memory.newest import NewestOfKeys, Place, Record
+from adohub.model import Event, Position, from_fields
+from adohub.plugin.newest import NewestOfKeys, Place, Record
+from adohub.plugin.storage import Newest, Page, Rejection, StorageSettings
+from adohub.topics import Selection
 
 BATCH_EVENTS = 1024
 """The most events that one batch of `follow` holds."""
@@ -50,103 +32,123 @@ SCAN_EVENTS = 4096
 TRIM_SLACK = 256
 """How many events beyond the limits may still take up memory."""
 
-_position, _event, _receipt = from_fields(Position), from_fields(Event), from_fields(Receipt)
+_position, _event = from_fields(Position), from_fields(Event)
 
 
-class MemoryStorage(Unshared):
-    """See `adohub.Storage`. `clock` gives seconds; it dates events, idempotency keys and ended keys."""
+class History:
+    """The events of one epoch that came after offset `after`. `clock` gives seconds, as `add` is given them.
 
-    def __init__(self, settings: StorageSettings, clock: Any = time.monotonic) -> None:
+    `follow`, `read`, `latest`, `head` and `tail` are what `adohub.Storage` promises.
+    """
+
+    def __init__(
+        self, settings: StorageSettings, epoch: str, clock: Callable[[], float], *, after: int = 0
+    ) -> None:
+        self.epoch = epoch
         self._settings = settings
-        self._instance = settings.instance
         self._clock = clock
-        self._epoch = f"{int(time.time()):08x}{secrets.token_hex(2)}"
         self._records: list[Record] = []
         self._arrived_at: list[float] = []
-        self._base_offset = self._first_offset = 1
+        self._first = 0
+        """How many of `_records` are let go of already."""
+        self._head = self._tail = after
         self._by_key: dict[Place, list[Record]] = {}
         """Of each place what history has, in order, perhaps behind some that it has let go of."""
         self._newest = NewestOfKeys(settings)
-        self._repeats = Repeats(settings)
         self._followed: dict[object, int] = {}
         self._arrival = trio.Event()
+        self._is_closed = False
 
-    # ── append ───────────────────────────────────────────────────────────────────────────────────────
+    # ── in ───────────────────────────────────────────────────────────────────────────────────────────
 
-    async def append(self, drafts: Sequence[Draft]) -> Sequence[Receipt]:
-        await trio.lowlevel.checkpoint()
-        moment = self._clock()
-        self._repeats.forget(moment)
-        receipts = [self._keep(draft, moment) for draft in drafts]
-        self._trim(moment)
-        self._arrival.set()
-        self._arrival = trio.Event()
-        return receipts
+    def add(self, record: Record, ends: Sequence[str], moment: float) -> None:
+        """Keep the newest of all, which arrived at `moment`; of these topics its key has `ends` now.
 
-    async def check(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-    def _keep(self, draft: Draft, moment: float) -> Receipt:
-        topic, key, body, timestamp, name, idempotency_key, ends, if_revision, notes = draft
-        author = (name, idempotency_key) if idempotency_key else None
-        first = self._repeats.find(author, moment) if author is not None else None
-        if first is not None:
-            return first
-        place = (topic, key)
-        if if_revision is not None or topic in self._settings.state_keys:
-            rejection = self._newest.rejection(place, if_revision)
-            if rejection:
-                found = Position(self._epoch, self._newest.revision(place))
-                return Receipt(found, "", rejected=rejection)
-        offset = self._base_offset + len(self._records)
-        record = (offset, topic, key, body, timestamp, notes)
+        Whoever follows is told of it, and of all others, by `tell`.
+        """
         self._records.append(record)
         self._arrived_at.append(moment)
+        self._head = record[0]
+        place = record[1:3]
         bucket = self._by_key.get(place)
         if bucket is None:
             bucket = self._by_key[place] = []
         bucket.append(record)
         self._newest.put(place, record)
         for ended in ends:
-            self._newest.end((ended, key), moment)
-        receipt = _receipt((_position((self._epoch, offset)), timestamp, False, ""))
-        if author is not None:
-            self._repeats.note(author, moment, receipt)
-        return receipt
+            self._newest.end((ended, record[2]), moment)
 
-    def _trim(self, moment: float) -> None:
+    def recall(self, record: Record, ended_at: float | None) -> None:
+        """Keep the newest of a place, that lies beyond history; to be called before anything is added."""
+        place = record[1:3]
+        self._newest.put(place, record)
+        if ended_at is not None:
+            self._newest.end(place, ended_at)
+
+    def skip(self, offset: int) -> None:
+        """There is no event up to `offset` that has not been added."""
+        self._head = max(self._head, offset)
+
+    def tell(self) -> None:
+        """Wake those who follow."""
+        self._arrival.set()
+        self._arrival = trio.Event()
+
+    def close(self) -> None:
+        """Nothing more will be added: who follows is given what there is, and then it ends."""
+        self._is_closed = True
+        self.tell()
+
+    def trim(self, moment: float) -> None:
         """Let go of what is beyond the limits, and what every follower has been given.
 
         The list itself is shortened only now and then.
         """
-        kept_from = self._first_offset - self._base_offset
-        excess = len(self._records) - kept_from - self._settings.max_events
-        expired = bisect_right(self._arrived_at, moment - self._settings.max_age_s, lo=kept_from) - kept_from
-        given = min(self._followed.values(), default=self.head().offset) - (self._first_offset - 1)
-        count = min(max(excess, expired), given)
-        if count > 0:
-            self._first_offset += count
-            for place in {record[1:3] for record in self._records[kept_from : kept_from + count]}:
+        excess = len(self._records) - self._first - self._settings.max_events
+        expired = bisect_right(self._arrived_at, moment - self._settings.max_age_s, lo=self._first)
+        given = self._index(min(self._followed.values(), default=self._head))
+        gone = min(max(self._first + excess, expired), given)
+        if gone > self._first:
+            self._tail = self._records[gone - 1][0]
+            places = {record[1:3] for record in self._records[self._first : gone]}
+            self._first = gone
+            for place in places:
                 self._shorten_index(place)
-        if self._first_offset - self._base_offset > TRIM_SLACK:
-            gone = self._first_offset - self._base_offset
-            del self._records[:gone], self._arrived_at[:gone]
-            self._base_offset = self._first_offset
+        if self._first > TRIM_SLACK:
+            del self._records[: self._first], self._arrived_at[: self._first]
+            self._first = 0
         self._newest.let_go(moment, self._by_key)
 
     def _shorten_index(self, place: Place) -> None:
         """Let go of what history has not any more, once it is half of what there is."""
         bucket = self._by_key[place]
-        gone = bisect_left(bucket, (self._first_offset,))
+        gone = bisect_left(bucket, (self._tail + 1,))
         if gone == len(bucket):
             del self._by_key[place]
             self._newest.left_history(place)
         elif 2 * gone >= len(bucket):
             del bucket[:gone]
 
+    def _index(self, offset: int) -> int:
+        """Where in the list that begins which comes after `offset`."""
+        if offset >= self._head:
+            return len(self._records)
+        return bisect_left(self._records, (offset + 1,), lo=self._first)
+
+    # ── judging ──────────────────────────────────────────────────────────────────────────────────────
+
+    def revision(self, place: Place) -> int:
+        """The offset of the newest of `place`; 0 if there is none, or it has ended."""
+        return self._newest.revision(place)
+
+    def rejection(self, place: Place, if_revision: int | None) -> Rejection:
+        """Why a conditional draft for `place`, or one of a state topic, is not to be kept."""
+        return self._newest.rejection(place, if_revision)
+
     # ── read ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def follow(self, after: Position) -> AsyncGenerator[Sequence[Event], None]:
+        """See `adohub.Storage`; ends once it is closed."""
         follower = object()
         self._followed[follower] = after.offset
         try:
@@ -157,18 +159,21 @@ class MemoryStorage(Unshared):
                     self._followed[follower] = after.offset
                     yield batch
                     await trio.lowlevel.checkpoint()
+                elif self._is_closed:
+                    return
                 else:
                     await self._arrival.wait()
         finally:
             del self._followed[follower]
 
     async def read(self, selection: Selection, after: Position, limit: int) -> Page:
+        """See `adohub.Storage`."""
         await trio.lowlevel.checkpoint()
-        self._trim(self._clock())
+        self.trim(self._clock())
         indexed = selection.is_exact and selection.key is not None
         candidates, reached = self._of_key(selection, after.offset, limit) if indexed else self._scan(after)
         chosen = list(islice(self._chosen(candidates, selection), limit))
-        end = chosen[-1].position if len(chosen) == limit else max(after, Position(self._epoch, reached))
+        end = chosen[-1].position if len(chosen) == limit else max(after, Position(self.epoch, reached))
         return Page(chosen, end, more=end < self.head())
 
     def _of_key(self, selection: Selection, after: int, limit: int) -> tuple[Iterable[Record], int]:
@@ -180,7 +185,7 @@ class MemoryStorage(Unshared):
     def _of_place(self, place: Place, after: int, limit: int) -> Sequence[Record]:
         """What history has of `place` after that offset, at most `limit` of it."""
         bucket = self._by_key.get(place, [])
-        start = bisect_left(bucket, (max(after + 1, self._first_offset),))
+        start = bisect_left(bucket, (max(after, self._tail) + 1,))
         return bucket[start : start + limit]
 
     def _scan(self, after: Position) -> tuple[Iterable[Record], int]:
@@ -188,7 +193,7 @@ class MemoryStorage(Unshared):
         return window, window[-1][0] if window else self.head().offset
 
     def _slice(self, after: Position, count: int) -> Sequence[Record]:
-        start = max(after.offset + 1, self._first_offset) - self._base_offset
+        start = self._index(max(after.offset, self._tail))
         return self._records[start : start + count]
 
     def _chosen(self, records: Iterable[Record], selection: Selection) -> Iterator[Event]:
@@ -201,13 +206,14 @@ class MemoryStorage(Unshared):
 
     def _event(self, record: Record) -> Event:
         offset, topic, key, body, timestamp, notes = record
-        return _event((_position((self._epoch, offset)), topic, key, body, timestamp, notes))
+        return _event((_position((self.epoch, offset)), topic, key, body, timestamp, notes))
 
     async def latest(self, selection: Selection) -> Newest:
+        """See `adohub.Storage`."""
         await trio.lowlevel.checkpoint()
-        self._trim(self._clock())
+        self.trim(self._clock())
         position = self.head()
-        ended = frozenset(Position(self._epoch, offset) for offset in self._newest.ended())
+        ended = frozenset(Position(self.epoch, offset) for offset in self._newest.ended())
         newest: dict[Place, Event] = {}
         records = self._candidates(selection)
         while some := list(islice(records, SCAN_EVENTS)):
@@ -226,25 +232,16 @@ class MemoryStorage(Unshared):
             )
         else:
             newest = list(self._newest.shown())
-            history = self._records[self._first_offset - self._base_offset :] if selection.where else []
+            history = self._records[self._first :] if selection.where else []
             buckets = [[record for record in history if not self._newest.is_gone(record[1:3])]]
-        older = [record for record in newest if record[0] < self._first_offset or not selection.where]
+        older = [record for record in newest if record[0] <= self._tail or not selection.where]
         return chain(older, *buckets)
 
     def head(self) -> Position:
-        return Position(self._epoch, self._base_offset + len(self._records) - 1)
+        """See `adohub.Storage`."""
+        return Position(self.epoch, self._head)
 
     def tail(self) -> Position:
-        self._trim(self._clock())
-        return Position(self._epoch, self._first_offset - 1)
-
-
-@asynccontextmanager
-async def open_memory(settings: StorageSettings) -> AsyncIterator[Storage]:
-    """A fresh memory storage."""
-    yield MemoryStorage(settings)
-
-
-@hookimpl
-def adohub_storage_engines(config: object) -> list[StorageEngine]:
-    return [StorageEngine("memory", open_memory)]
+        """See `adohub.Storage`."""
+        self.trim(self._clock())
+        return Position(self.epoch, self._tail)
