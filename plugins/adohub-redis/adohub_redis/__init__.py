@@ -1,0 +1,1 @@
+"""Many hubs as one, over Redis or Valkey."""
