@@ -34,6 +34,18 @@ class Redis:
     prefix: str = field(
         default="ado", validator=FILLED, metadata=about("First part of every key and channel in Redis.")
     )
+    publish_timeout_ms: int = field(
+        default=5000,
+        validator=POSITIVE,
+        metadata=about(
+            "How long publishing waits for a Redis that is gone, then it fails.", unit="milliseconds"
+        ),
+    )
+    wait_replicas: int = field(
+        default=0,
+        validator=NOT_NEGATIVE,
+        metadata=about("How many replicas must have an event before it is acknowledged; 0 asks none."),
+    )
 
 
 @frozen

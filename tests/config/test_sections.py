@@ -43,6 +43,8 @@ CONTRACT = {
     "storage.sqlite.synchronous": "full",
     "storage.redis.url": "redis://localhost:6379/0",
     "storage.redis.prefix": "ado",
+    "storage.redis.publish_timeout_ms": 5000,
+    "storage.redis.wait_replicas": 0,
     "logging.level": "info",
     "logging.format": "auto",
     "presence.grace_ms": 5000,
@@ -80,6 +82,8 @@ def test_every_key_says_what_it_is() -> None:
         (Storage, {"max_events": True}, "max_events: expected integer, got true"),
         (Storage, {"max_age_s": 0.5}, "max_age_s: expected integer, got 0.5"),
         (Redis, {"url": 5}, "url: expected string"),
+        (Redis, {"publish_timeout_ms": 0}, "publish_timeout_ms: expected more than 0, got 0"),
+        (Redis, {"wait_replicas": -1}, "wait_replicas: expected at least 0, got -1"),
         (Token, {"name": "ci"}, "sha256: required"),
         (
             Token,
