@@ -18,7 +18,7 @@ import structlog
 import trio
 from attrs import asdict
 
-from adohub.config import Config
+from adohub.config import Config, Server
 from adohub.config import Storage as StorageConfig
 from adohub.errors import ConfigError, Problem
 from adohub.hub.authentication import ANONYMOUS, Authentication
@@ -49,6 +49,9 @@ from adohub.wire.noting import Noting
 
 SPARE_DESCRIPTORS = 64
 """How many files the hub opens besides its connections."""
+
+UNSHARED_ENGINES = {"memory", "sqlite"}
+"""Those that keep a hub's events from every other hub."""
 
 FLUSH_S = 5.0
 """How long what has been submitted may take to reach storage at the end, in seconds."""
@@ -100,6 +103,7 @@ class Daemon:
         """
         engine = check_engine(self._config, self._registry)
         check_exposure(self._config, self._registry)
+        check_sharing(self._config)
         async with engine.open(_settings(self._config.storage, self._registry, self._instance)) as storage:
             await self._run_on(storage, signals, task_status)
 
@@ -114,7 +118,7 @@ class Daemon:
         keepalive, turn = Keepalive(self._config.keepalive), Turn()
         service, dispatch = self._hub(journal, routes)
         gate = self._entrance(service, dispatch, keepalive, turn)
-        listeners = await _listen(server.host, server.port, server.unix_socket)
+        listeners = await _listen(server)
         async with trio.open_nursery() as engine_room:
             engine_room.start_soon(journal.keep)
             engine_room.start_soon(journal.recover)
@@ -187,6 +191,9 @@ class Daemon:
                 self.urls = [listener.url for listener in listeners]
                 task_status.started(self.urls)
                 await self._stopping.wait()
+                for listener in listeners:
+                    if listener.is_shared:  # newcomers, and those who are seen out, go to the other hubs
+                        listener.close()
                 await self._drain(gate)
                 sessions.cancel_scope.cancel()
         finally:
@@ -215,11 +222,11 @@ class Daemon:
                     self.stop()
 
 
-async def _listen(host: str, port: int, unix_socket: str) -> list[Listener]:
-    listeners = [await listen_tcp(host, port)]
-    if unix_socket:
+async def _listen(server: Server) -> list[Listener]:
+    listeners = [await listen_tcp(server.host, server.port, reuse_port=server.reuse_port)]
+    if server.unix_socket:
         try:
-            listeners.append(listen_unix(Path(unix_socket)))
+            listeners.append(listen_unix(Path(server.unix_socket)))
         except ConfigError:
             listeners[0].close()
             raise
@@ -239,6 +246,16 @@ def check_exposure(config: Config, registry: Registry) -> None:
     if ANONYMOUS not in config.auth.roles:
         _log.warning(
             "anonymous peers may only ask for hub.health; give them rights in [auth.roles.anonymous]"
+        )
+
+
+def check_sharing(config: Config) -> None:
+    """Warn if hubs share a port and no events: who comes back would find another hub's."""
+    if config.server.reuse_port and config.storage.engine in UNSHARED_ENGINES:
+        _log.warning(
+            "hubs that share a port need a storage engine that they share, too: with this one each has events"
+            " of its own, and clients meet one or the other",
+            engine=config.storage.engine,
         )
 
 

@@ -18,7 +18,7 @@ from adohub import Draft, Receipt, StorageEngine, StorageSettings
 from adohub import Storage as StorageContract
 from adohub.builtin.memory import MemoryStorage
 from adohub.config import Auth, Config, Role, Server, Storage
-from adohub.daemon import Daemon
+from adohub.daemon import Daemon, check_sharing
 from adohub.errors import ConfigError, Problem
 from adohub.plugin.registry import Contribution
 from tests.net.strangers import Patience, doorkeeper, strangers
@@ -108,6 +108,31 @@ async def test_anonymous_peers_may_do_what_their_role_says() -> None:
             assert refused.value.code == "FORBIDDEN"
 
 
+@pytest.mark.parametrize(
+    ("engine", "reuse_port", "warned"),
+    [
+        ("memory", True, True),
+        ("sqlite", True, True),
+        ("redis", True, False),
+        ("memory", False, False),
+        ("sqlite", False, False),
+    ],
+)
+def test_hubs_that_share_a_port_and_no_events_are_warned_of(
+    engine: str, reuse_port: bool, warned: bool
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        check_sharing(Config(server=Server(reuse_port=reuse_port), storage=Storage(engine=engine)))
+    assert [(line["log_level"], line["engine"]) for line in logs] == [("warning", engine)] * warned
+
+
+async def test_the_warning_is_given_at_the_start() -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with running_hub(Config(server=Server(port=0, reuse_port=True))):
+            pass
+    assert any("share a port" in line["event"] for line in logs if line["log_level"] == "warning")
+
+
 # ── ending ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -134,6 +159,21 @@ async def test_a_drain_waits_for_the_calls_in_flight_and_no_longer() -> None:
             patience.let_go.set()
             assert [message["id"] for message in await busy.heard_before_close()] == [1]
             assert (await busy.closed())[0] == 1012
+
+
+async def test_a_hub_that_drains_leaves_a_shared_port_to_the_others() -> None:
+    config = Config(server=Server(port=0, reuse_port=True, drain_timeout_ms=FOR_EVER_MS))
+    patience = Patience()
+    async with running_hub(config, strangers(patience)) as hub, open_peer(hub.url) as busy:
+        await busy.tell(request(1, "query", "test.wait"))
+        await until(lambda: patience.begun)
+        hub.daemon.stop()
+        while (await busy.query("hub.health"))["status"] != "draining":
+            await trio.lowlevel.checkpoint()
+        with pytest.raises(OSError, match="connect"):
+            await trio.open_tcp_stream("127.0.0.1", hub.port)
+        patience.let_go.set()
+        assert [message["id"] for message in await busy.heard_before_close()] == [1]
 
 
 async def test_a_drain_takes_no_longer_than_it_is_given() -> None:

@@ -28,6 +28,12 @@ class Server:
         validator=and_(ge(0), le(65535)),
         metadata=about("TCP port; 0 lets the system choose one."),
     )
+    reuse_port: bool = field(
+        default=False,
+        metadata=about(
+            "Whether other hubs may listen on the same port: the system spreads connections over them."
+        ),
+    )
     unix_socket: str = field(
         default="", metadata=about("Path of a unix socket to listen on as well; empty for none.")
     )

@@ -54,9 +54,13 @@ class Listener:
     socket: socket.socket
     url: str
     unix_path: Path | None = None
+    is_shared: bool = False
+    """Whether other processes may listen there, too."""
 
     def close(self) -> None:
-        """Stop listening; a unix socket's file goes with it."""
+        """Stop listening, unless that is done; a unix socket's file goes with it."""
+        if self.socket.fileno() < 0:
+            return
         trio.lowlevel.notify_closing(self.socket)
         self.socket.close()
         if self.unix_path is not None:
@@ -71,14 +75,23 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-async def listen_tcp(host: str, port: int) -> Listener:
-    """Listen on `host` and `port` (0: a free one). Raises ConfigError when that cannot be."""
+async def listen_tcp(host: str, port: int, *, reuse_port: bool = False) -> Listener:
+    """Listen on `host` and `port` (0: a free one). Raises ConfigError when that cannot be.
+
+    With `reuse_port` other processes of the same user may listen there, too, if they all say so: the system
+    spreads new connections over them.
+    """
+    if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
+        message = "this system cannot spread the connections of one port over several hubs; use false"
+        raise ConfigError([Problem("", "server.reuse_port", message)])
     try:
         found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
         listening = socket.socket(family, socket.SOCK_STREAM)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if reuse_port:
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listening.setblocking(False)
             listening.bind(address)
             listening.listen(BACKLOG)
@@ -91,7 +104,8 @@ async def listen_tcp(host: str, port: int) -> Listener:
             [Problem("", "server.host" if error.errno != errno.EADDRINUSE else "server.port", message)]
         ) from error
     shown = f"[{host}]" if ":" in host else host
-    return Listener(listening, f"ws://{shown}:{listening.getsockname()[1]}")
+    url = f"ws://{shown}:{listening.getsockname()[1]}"
+    return Listener(listening, url, is_shared=reuse_port)
 
 
 def listen_unix(path: Path) -> Listener:
@@ -130,7 +144,7 @@ def _remove_stale(path: Path) -> None:
 
 async def accept(listener: Listener, serve: Callable[[socket.socket, Peer], None]) -> None:
     """Hand every connection to `serve`, for ever; returns when the listener is closed."""
-    while True:
+    while listener.socket.fileno() >= 0:
         try:
             await trio.lowlevel.wait_readable(listener.socket)
             _accept_waiting(listener, serve)

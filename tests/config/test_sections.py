@@ -16,6 +16,7 @@ DIGEST = "0123456789abcdef" * 4
 CONTRACT = {
     "server.host": "127.0.0.1",
     "server.port": 3001,
+    "server.reuse_port": False,
     "server.unix_socket": "",
     "server.tls_cert": "",
     "server.tls_key": "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import stat
 import subprocess
@@ -16,7 +17,7 @@ import trio
 
 from adohub.config import Config, Server
 from adohub.errors import ConfigError
-from adohub.net.listener import ACCEPTS_AT_A_TIME, accept, is_loopback, listen_tcp, listen_unix
+from adohub.net.listener import ACCEPTS_AT_A_TIME, Peer, accept, is_loopback, listen_tcp, listen_unix
 from tests.net import raw
 from tests.net.strangers import doorkeeper
 from tests.running import DEADLINE_S, open_peer, running_hub
@@ -69,6 +70,35 @@ async def test_a_port_can_be_taken_again_at_once() -> None:
         port = hub.port
     async with running_hub(Config(server=Server(port=port))) as hub, open_peer(hub.url) as peer:
         await peer.is_served()
+
+
+async def test_a_port_is_shared_by_those_who_all_say_so() -> None:
+    first = await listen_tcp("127.0.0.1", 0, reuse_port=True)
+    port = first.socket.getsockname()[1]
+    second = await listen_tcp("127.0.0.1", port, reuse_port=True)
+    with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
+        await listen_tcp("127.0.0.1", port)
+    assert first.url == second.url
+    first.close()
+    second.close()
+
+
+async def test_a_port_that_another_does_not_share_cannot_be_shared() -> None:
+    alone = await listen_tcp("127.0.0.1", 0)
+    port = alone.socket.getsockname()[1]
+    with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
+        await listen_tcp("127.0.0.1", port, reuse_port=True)
+    alone.close()
+
+
+async def test_a_system_that_cannot_share_ports_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(socket, "SO_REUSEPORT")
+    with pytest.raises(ConfigError) as wrong:
+        await listen_tcp("127.0.0.1", 0, reuse_port=True)
+    (problem,) = wrong.value.problems
+    assert problem.path == "server.reuse_port"
+    assert "use false" in problem.message
+    (await listen_tcp("127.0.0.1", 0)).close()
 
 
 # ── unix ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -185,6 +215,22 @@ async def test_without_descriptors_accepting_pauses_and_goes_on_when_there_are_s
         async with open_peer(f"ws://127.0.0.1:{port}") as late:
             await late.is_served()
         await early.is_served()
+
+
+async def test_a_listener_may_be_closed_while_accepting_rests() -> None:
+    listener = await listen_tcp("127.0.0.1", 0)
+    exhausted = trio.Event()
+
+    def run_out(connected: socket.socket, _: Peer) -> None:
+        connected.close()
+        exhausted.set()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with socket.create_connection(listener.socket.getsockname()), trio.fail_after(DEADLINE_S):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(accept, listener, run_out)
+            await exhausted.wait()
+            listener.close()
 
 
 async def test_others_run_while_many_are_accepted() -> None:
