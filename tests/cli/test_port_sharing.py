@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import pytest
 import trio
 
 from adohub.client import connect
-from tests.cli.processes import DEADLINE_S, Hub, serving
+from tests.cli.processes import DEADLINE_S, Ended, Hub, environment, serving
 
 SHARING = "[server]\nreuse_port = true\n"
 MANY = 40
@@ -49,3 +56,56 @@ async def test_hubs_are_restarted_one_by_one_and_nobody_is_turned_away(tmp_path:
             after = set(await met(staying))
     assert before & after == {left}
     assert len(after) == 2
+
+
+# ── the recipe of docs/cluster.md ────────────────────────────────────────────────────────────────────────
+
+PAGE = Path(__file__).parents[2] / "docs" / "cluster.md"
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Iterator[Path]:
+    """A folder with the page's script in it; whatever that has started is ended at the end."""
+    (script,) = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "hubs.sh").write_text(script)
+    (tmp_path / "hub.toml").write_text("[server]\nreuse_port = true\nport = 0\n")
+    yield tmp_path
+    for each in tmp_path.glob("*.pid"):
+        with suppress(ProcessLookupError):
+            os.kill(int(each.read_text()), signal.SIGKILL)
+
+
+async def hubs(folder: Path, *arguments: str) -> Ended:
+    """Run the script to its end."""
+    own = {
+        "ADOHUB_RUN": str(folder),
+        "ADOHUB_CONFIG": str(folder / "hub.toml"),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    with trio.fail_after(DEADLINE_S):
+        done = await trio.run_process(
+            ["sh", str(folder / "hubs.sh"), *arguments],
+            capture_stderr=True,
+            check=False,
+            env=environment(own),
+        )
+    return Ended(done.returncode, "", done.stderr.decode())
+
+
+async def test_the_recipe_starts_restarts_and_stops_hubs(recipe: Path) -> None:
+    urls = [f"unix://{recipe / name}" for name in ("1.sock", "2.sock")]
+    assert (await hubs(recipe, "start", "2")).status == 0
+    first = {await instance(url) for url in urls}
+    assert (await hubs(recipe, "restart", "2")).status == 0
+    second = {await instance(url) for url in urls}
+    assert len(first | second) == 4
+    assert (await hubs(recipe, "stop", "2")).status == 0
+    for name in ("1.sock", "2.sock"):
+        assert not (recipe / name).exists()
+
+
+async def test_the_recipe_ends_when_a_hub_cannot_start(recipe: Path) -> None:
+    (recipe / "hub.toml").write_text("[server]\nprot = 1\n")
+    assert (await hubs(recipe, "start", "2")).status == 1
+    assert "unknown key" in (recipe / "1.log").read_text()
+    assert not (recipe / "2.pid").exists()
