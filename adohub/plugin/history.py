@@ -85,10 +85,6 @@ class History:
         if ended_at is not None:
             self._newest.end(place, ended_at)
 
-    def skip(self, offset: int) -> None:
-        """There is no event up to `offset` that has not been added."""
-        self._head = max(self._head, offset)
-
     def tell(self) -> None:
         """Wake those who follow."""
         self._arrival.set()
@@ -128,6 +124,11 @@ class History:
             self._newest.left_history(place)
         elif 2 * gone >= len(bucket):
             del bucket[:gone]
+
+    @property
+    def undelivered(self) -> int:
+        """How many events those who follow have not all been given."""
+        return len(self._records) - self._index(min(self._followed.values(), default=self._head))
 
     def _index(self, offset: int) -> int:
         """Where in the list that begins which comes after `offset`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import aclosing
 
 import pytest
 import trio
@@ -53,13 +54,22 @@ async def test_what_is_let_go_of_ends_at_an_event_also_where_some_are_left_out()
     assert offsets((await history.read(EVERYTHING, at(0), 100)).events) == [91, 92]
 
 
-async def test_an_empty_one_begins_and_ends_where_it_is_told() -> None:
+async def test_an_empty_one_begins_where_it_is_told() -> None:
     history = made(after=70)
     assert (history.head(), history.tail()) == (at(70), at(70))
-    history.skip(80)
-    assert (history.head(), history.tail()) == (at(80), at(70))
     page = await history.read(EVERYTHING, history.tail(), 10)
-    assert (page.events, page.reached, page.more) == ([], at(80), False)
+    assert (page.events, page.reached, page.more) == ([], at(70), False)
+
+
+async def test_what_is_undelivered_is_counted_by_who_is_furthest_behind() -> None:
+    history = made(1, 2)
+    assert history.undelivered == 0
+    async with aclosing(history.follow(at(0))) as behind, aclosing(history.follow(at(1))) as ahead:
+        assert (len(await anext(behind)), len(await anext(ahead))) == (2, 1)
+        history.add(record(9), (), 0.0)
+        history.add(record(10), (), 0.0)
+        assert (len(await anext(ahead)), history.undelivered) == (2, 2)
+        assert (len(await anext(behind)), history.undelivered) == (2, 0)
 
 
 async def test_what_is_recalled_is_newest_and_no_history() -> None:

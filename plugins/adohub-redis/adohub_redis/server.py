@@ -1,0 +1,219 @@
+"""What a hub asks the server for: each of these is one or a few commands over a link."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from secrets import token_hex
+from typing import Any
+
+from attrs import field, frozen
+
+from adohub import Draft, Neighbour, Position, Receipt, Record, StorageSettings
+from adohub_redis import entries
+from adohub_redis.entries import Arrived
+from adohub_redis.keys import Keys
+from adohub_redis.link import ANSWER_S, Link
+from adohub_redis.scripts import APPEND, ARRIVE, TIDY
+
+LEASE_S = 4.0
+"""For how long a hub that is not heard of is taken to live, in seconds."""
+
+SENT_S = 600
+"""How long the answer to a hub's last append is kept, for it to ask again, in seconds."""
+
+PAGE_EVENTS = 1024
+"""How many entries are read at a time."""
+
+TIDY_PLACES = 500
+"""How many newest events are let go of at a time."""
+
+
+@frozen
+class Standing:
+    """What the server holds: `head` is the newest event of its `epoch`, `moment` its time, in seconds.
+
+    `lineage` are the epochs before this one, oldest first, whose offsets mean the same; between the two of
+    each of `holes` (after, up to) there are no events, but there may have been some.
+    """
+
+    epoch: str
+    head: int
+    lineage: Sequence[str]
+    holes: Sequence[tuple[int, int]]
+    moment: float
+    hubs: Mapping[str, Neighbour] = field(repr=False)
+
+    def holds(self, position: Position) -> bool:
+        """Whether an event has been there, and nothing of it is lost."""
+        return (
+            position.epoch == self.epoch
+            and position.offset <= self.head
+            and not any(after < position.offset <= until for after, until in self.holes)
+        )
+
+
+@frozen
+class Server:
+    """The keys of `prefix`, as hub `settings.instance` uses them. `skew` gives seconds that are added
+    to the server's time.
+
+    All methods raise UnreachableError and StorageError.
+    """
+
+    keys: Keys
+    settings: StorageSettings
+    skew: Callable[[], float] = lambda: 0.0
+
+    async def arrive(
+        self, link: Link, known: Position, delivered: Position, lease_s: float, *, missed: bool = False
+    ) -> Standing:
+        """Say that this hub is there, and what it knows; learn what there is.
+
+        `missed`: events of the epoch it knows went before it was given them, so that the epoch must end.
+        """
+        names = ("meta", "hubs", "newest", "order", "state", "ending", "live", "arrivals")
+        epoch, head, lineage, holes, moment, hubs = await link.run(
+            ARRIVE,
+            [self.keys(name) for name in names],
+            [
+                self.keys.stream(""),
+                self.skew(),
+                known.epoch,
+                known.offset,
+                token_hex(2),
+                self.settings.instance,
+                lease_s,
+                str(delivered),
+                "missed" if missed else "",
+            ],
+        )
+        now = float(moment)
+        return Standing(
+            epoch.decode(),
+            int(head),
+            lineage.decode().split(),
+            [_hole(one) for one in holes.decode().split()],
+            now,
+            {name.decode(): _neighbour(said, now) for name, said in zip(hubs[::2], hubs[1::2], strict=True)},
+        )
+
+    async def append(
+        self, link: Link, epoch: str, number: int, drafts: Sequence[Draft], within_s: float
+    ) -> Sequence[Receipt] | None:
+        """Keep `drafts`; None if that has to be asked again, of who holds what now.
+
+        `number` grows from append to append; one that is sent again under its number is done once.
+        """
+        settings = self.settings
+        names = ("newest", "order", "state", "ending", "live", "arrivals")
+        limits = [part for topic, most in settings.state_keys.items() for part in (topic, most)]
+        answer = await link.run(
+            APPEND,
+            [
+                self.keys("meta"),
+                self.keys.stream(epoch),
+                *map(self.keys, names),
+                self.keys(f"sent:{settings.instance}"),
+            ],
+            [
+                epoch,
+                number,
+                self.skew(),
+                settings.max_events,
+                settings.max_age_s,
+                settings.idempotency_window_s,
+                settings.ended_s,
+                SENT_S,
+                self.keys("repeat:"),
+                len(settings.state_keys),
+                *limits,
+                *entries.arguments(drafts),
+            ],
+            within_s=within_s,
+        )
+        if answer[0] == b"anew":
+            return None
+        return [_receipt(epoch, draft, verdict) for draft, verdict in zip(drafts, answer[2], strict=True)]
+
+    async def tidy(self, link: Link) -> None:
+        """Let go of some of what is too old or too much."""
+        names = ("meta", "newest", "order", "state", "ending", "arrivals", "hubs")
+        settings = self.settings
+        await link.run(
+            TIDY,
+            [self.keys(name) for name in names],
+            [self.keys.stream(""), self.skew(), settings.max_events, settings.max_age_s, TIDY_PLACES],
+        )
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def stream(self, link: Link, epoch: str, after: int = 0) -> AsyncIterator[Sequence[Arrived]]:
+        """All that there is after `after`, oldest first, some at a time."""
+        while True:
+            found = await link.request(
+                "XRANGE", self.keys.stream(epoch), f"({after}-0", "+", "COUNT", PAGE_EVENTS
+            )
+            if not found:
+                return
+            page = [entries.arrived(entry) for entry in found]
+            after = page[-1].record[0]
+            yield page
+
+    async def first(self, link: Link, epoch: str) -> int | None:
+        """The offset of the oldest event in the stream."""
+        found = await link.request("XRANGE", self.keys.stream(epoch), "-", "+", "COUNT", 1)
+        return entries.offset_of(found[0][0]) if found else None
+
+    async def following(self, link: Link, epoch: str, after: int, wait_s: float) -> Sequence[Arrived]:
+        """What comes after `after`, if need be after waiting for it."""
+        found = await link.request(
+            "XREAD",
+            "COUNT",
+            PAGE_EVENTS,
+            "BLOCK",
+            int(1000 * wait_s),
+            "STREAMS",
+            self.keys.stream(epoch),
+            f"{after}-0",
+            within_s=wait_s + ANSWER_S,
+        )
+        if not found:
+            return ()
+        [events] = found.values() if isinstance(found, dict) else [found[0][1]]
+        return [entries.arrived(entry) for entry in events]
+
+    async def beyond(self, link: Link, first: int) -> Sequence[tuple[Record, float | None]]:
+        """The newest of each place that lies before `first`, in order, and when it goes if it has ended."""
+        found: list[tuple[Record, float | None]] = []
+        for order in ("order", "state"):
+            places = await link.request("ZRANGEBYSCORE", self.keys(order), "-inf", f"({first}")
+            for start in range(0, len(places), PAGE_EVENTS):
+                some = places[start : start + PAGE_EVENTS]
+                kept = await link.request("HMGET", self.keys("newest"), *some)
+                goes = await link.request("ZMSCORE", self.keys("ending"), *some)
+                found += [
+                    (entries.newest(place, value), None if due is None else float(due))
+                    for place, value, due in zip(some, kept, goes, strict=True)
+                    if value is not None
+                ]
+        return sorted((one for one in found if one[0][0] < first), key=lambda one: one[0][0])
+
+
+def _hole(text: str) -> tuple[int, int]:
+    after, _, until = text.partition(":")
+    return int(after), int(until)
+
+
+def _neighbour(said: bytes, now: float) -> Neighbour:
+    until, _, delivered = said.decode().partition(" ")
+    return Neighbour(float(until) > now, Position.parse(delivered) or Position("", 0))
+
+
+def _receipt(epoch: str, draft: Draft, verdict: Any) -> Receipt:
+    if isinstance(verdict, int):
+        return Receipt(Position(epoch, verdict), draft.timestamp)
+    what, offset, *rest = verdict.decode().split(" ", 2)
+    position = Position(epoch, int(offset))
+    if what == "again":
+        return Receipt(position, rest[0], repeated=True)
+    return Receipt(position, "", rejected="full" if what == "full" else "revision")

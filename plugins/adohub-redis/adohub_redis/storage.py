@@ -1,0 +1,271 @@
+"""The engine as the hub sees it: what is published goes to the server, what is read comes out of the replica.
+
+Law: an append is acknowledged once the server has it and the replica shows it; one whose answer was lost is
+sent again under its number, and done once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+import trio
+
+from adohub import (
+    Draft,
+    Event,
+    Located,
+    Neighbour,
+    Newest,
+    Page,
+    Position,
+    Receipt,
+    Selection,
+    Storage,
+    StorageError,
+    StorageSettings,
+)
+from adohub_redis.address import Address
+from adohub_redis.faults import UnreachableError
+from adohub_redis.keys import Keys
+from adohub_redis.line import Line
+from adohub_redis.link import ANSWER_S, Link
+from adohub_redis.replica import Replica
+from adohub_redis.server import LEASE_S, Server, Standing
+
+BEAT_S = 1.0
+"""How often the hub says that it is there, in seconds."""
+
+TROUBLE_S = 3.0
+"""After how long without an answer the hub is not ready, in seconds."""
+
+TIDY_BEATS = 2
+"""Every how many beats what is too old or too much is let go of."""
+
+OPEN_S = 30.0
+"""How long reading in may take at the start, in seconds, once the server answers."""
+
+RETRY_S = 0.1
+"""How long an append tries at least, in seconds, however long the server has been gone."""
+
+CLOSE_S = 1.0
+"""How long saying goodbye may take, in seconds."""
+
+_log = structlog.get_logger("adohub.redis")
+
+
+class ServerClock:
+    """The server's time as far as it is known here, in seconds; `skew` as in Server."""
+
+    def __init__(self, skew: Callable[[], float]) -> None:
+        self._skew = skew
+        self._ahead = 0.0
+
+    def __call__(self) -> float:
+        return trio.current_time() + self._ahead + self._skew()
+
+    def set(self, moment: float) -> None:
+        """It is `moment` now."""
+        self._ahead = moment - self._skew() - trio.current_time()
+
+
+class RedisStorage:
+    """See `adohub.Storage`. `timeout_s`: how long an append waits for a server that is gone, in seconds.
+
+    `replicas`: how many replicas must have what is appended before it is acknowledged.
+    """
+
+    def __init__(
+        self, address: Address, server: Server, clock: ServerClock, timeout_s: float, replicas: int
+    ) -> None:
+        self._server = server
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._replicas = replicas
+        self._asking = Line(address, server.keys.tag)
+        self._appending = Line(address, server.keys.tag)
+        self._replica = Replica(server, address, clock, self._arrive)
+        self._one_at_a_time = trio.Lock()
+        self._number = 0
+        self._hubs: Mapping[str, Neighbour] = {}
+        self._delivered = Position("", 0)
+        self._heard_at = trio.current_time()
+        self._refusal: str | None = None
+
+    # ── being there ──────────────────────────────────────────────────────────────────────────────────
+
+    async def begin(self, nursery: trio.Nursery) -> None:
+        """Start what runs beside, and read in what there is. Raises StorageError if that cannot be done."""
+        for task in (self._asking.run, self._appending.run, self._replica.run):
+            nursery.start_soon(task)
+        with trio.move_on_after(self._timeout_s) as waiting:
+            await self._asking.link()
+        if waiting.cancelled_caught:
+            raise StorageError(self._asking.fault)
+        with trio.move_on_after(OPEN_S) as reading:
+            await self._replica.renewed(beyond="")
+        if reading.cancelled_caught:
+            raise StorageError(self._replica.fault or self._asking.fault)
+        nursery.start_soon(self._beat)
+
+    async def _beat(self) -> None:
+        beats = 0
+        while True:
+            try:
+                link = await self._asking.link()
+                await self._arrive(link)
+                if beats % TIDY_BEATS == 0:
+                    await self._server.tidy(link)
+                self._refusal = None
+            except UnreachableError:
+                pass  # the line says why, and makes another link
+            except StorageError as error:
+                self._refusal = str(error)
+            beats += 1
+            await trio.sleep(BEAT_S)
+
+    async def _arrive(self, link: Link, *, lease_s: float = LEASE_S, missed: bool = False) -> Standing:
+        """Say that this hub is there, and learn what the server holds."""
+        held = self._replica.history.head()
+        standing = await self._server.arrive(link, held, self._delivered, lease_s, missed=missed)
+        self._delivered = held
+        self._clock.set(standing.moment)
+        self._hubs = standing.hubs
+        self._heard_at = trio.current_time()
+        self._replica.note(standing)
+        return standing
+
+    async def end(self) -> None:
+        """Say that this hub is gone, if there is somebody to say it to."""
+        with trio.move_on_after(CLOSE_S, shield=True):
+            try:
+                await self._arrive(await self._asking.link(), lease_s=0.0)
+            except (UnreachableError, StorageError) as error:
+                _log.info("Redis was not told that this hub ends", error=str(error))
+
+    def hubs(self) -> Mapping[str, Neighbour]:
+        own = Neighbour(alive=True, delivered=self._delivered)
+        return {**self._hubs, self._server.settings.instance: own}
+
+    def trouble(self) -> str | None:
+        if self._refusal is not None:
+            return self._refusal
+        if trio.current_time() - self._heard_at > TROUBLE_S:
+            return self._asking.fault
+        return self._replica.fault
+
+    async def check(self) -> None:
+        with trio.move_on_after(ANSWER_S):
+            try:
+                await self._arrive(await self._asking.link())
+                await self._appending.link()
+                return
+            except UnreachableError as error:
+                raise StorageError(str(error)) from error
+        raise StorageError(self._asking.fault)
+
+    # ── append ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def append(self, drafts: Sequence[Draft]) -> Sequence[Receipt]:
+        async with self._one_at_a_time:
+            self._number += 1
+            with trio.move_on_at(self._deadline()) as waiting:
+                return await self._append(drafts, waiting)
+        raise StorageError(
+            f"{self._appending.fault}: publishing was given up after"
+            f" {1000 * self._timeout_s:.0f} ms; it may have been kept all the same"
+        )
+
+    def _deadline(self) -> float:
+        """Until when an append is tried: a server that has been gone for long is not waited for again."""
+        now, lost_at = trio.current_time(), self._appending.lost_at
+        return max(now + RETRY_S, (now if lost_at is None else lost_at) + self._timeout_s)
+
+    async def _append(self, drafts: Sequence[Draft], waiting: trio.CancelScope) -> Sequence[Receipt]:
+        while True:
+            link = await self._appending.link()
+            epoch = self._replica.history.epoch
+            try:
+                receipts = await self._server.append(link, epoch, self._number, drafts, self._timeout_s)
+                if receipts is None:
+                    await self._replica.renewed((await self._arrive(link)).epoch)
+                    continue
+                await self._replicated(link, waiting.deadline - trio.current_time())
+            except UnreachableError as error:
+                self._appending.fault = str(error)
+                continue
+            kept = [one.position for one in receipts if not (one.rejected or one.repeated)]
+            if kept:
+                await self._replica.reached(kept[-1])
+            return receipts
+
+    async def _replicated(self, link: Link, within_s: float) -> None:
+        """Wait until enough replicas have what was written over `link`. Raises StorageError."""
+        if not self._replicas:
+            return
+        patience = int(1000 * max(0.001, within_s - RETRY_S))
+        number = await link.request("WAIT", self._replicas, patience, within_s=within_s + ANSWER_S)
+        if number < self._replicas:
+            raise StorageError(
+                f"Redis at {link.endpoint} has it, but only {number} of {self._replicas} replicas have:"
+                " it may be lost if that server is"
+            )
+
+    # ── read ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def follow(self, after: Position) -> AsyncGenerator[Sequence[Event], None]:
+        return self._replica.follow(after)
+
+    async def read(self, selection: Selection, after: Position, limit: int) -> Page:
+        return await self._replica.history.read(selection, after, limit)
+
+    async def latest(self, selection: Selection) -> Newest:
+        return await self._replica.history.latest(selection)
+
+    def head(self) -> Position:
+        return self._replica.history.head()
+
+    def tail(self) -> Position:
+        return self._replica.history.tail()
+
+    def locate(self, seen: Position) -> Located:
+        return self._replica.locate(seen)
+
+    async def confirm(self, seen: Position) -> Located:
+        with trio.move_on_after(self._timeout_s):
+            while True:
+                try:
+                    standing = await self._arrive(await self._asking.link())
+                except UnreachableError:
+                    continue
+                await self._replica.renewed(standing.epoch)
+                if standing.holds(seen):
+                    await self._replica.reached(seen)
+                located = self.locate(seen)
+                return located if located.certain else Located(self.tail(), whole=False)
+        raise StorageError(self._asking.fault)
+
+
+@asynccontextmanager
+async def open_redis(
+    settings: StorageSettings, skew: Callable[[], float] = lambda: 0.0
+) -> AsyncIterator[Storage]:
+    """The storage in the Redis of the engine's table. Raises StorageError: it cannot be used."""
+    table = settings.table
+    address = Address.parse(table["url"])
+    clock = ServerClock(skew)
+    server = Server(Keys(table["prefix"]), settings, skew)
+    storage = RedisStorage(address, server, clock, table["publish_timeout_ms"] / 1000, table["wait_replicas"])
+    failure: StorageError | None = None
+    async with trio.open_nursery() as nursery:
+        try:
+            await storage.begin(nursery)
+        except StorageError as error:
+            failure = error
+        else:
+            yield storage
+            await storage.end()
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
