@@ -25,8 +25,9 @@ Kind = Literal["single", "unix", "sentinel", "cluster"]
 PORT = 6379
 SENTINEL_PORT = 26379
 
-OPTIONS = ("db", "ca", "cert", "key", "verify", "sentinel_username", "sentinel_password")
-"""`ca`, `cert` and `key` are files; `verify=none` trusts any certificate; Sentinels may have another user."""
+_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+OPTIONS = ("db", *_FILES, "ssl_cert_reqs", "sentinel_username", "sentinel_password")
+"""`ssl_cert_reqs=none` trusts any certificate; Sentinels may have another user. As other clients name them."""
 
 _KINDS: Mapping[str, Kind] = {
     "redis": "single",
@@ -124,7 +125,7 @@ def _endpoints(kind: Kind, where: str, path: str) -> Sequence[Endpoint]:
     if kind == "unix":
         if len(path) < 2:
             raise ValueError("it names no socket")
-        return (Endpoint(path),)
+        return [Endpoint(path)]
     port = SENTINEL_PORT if kind == "sentinel" else PORT
     endpoints = [_endpoint(one, port) for one in where.split(",")]
     if kind == "single" and len(endpoints) > 1:
@@ -143,16 +144,16 @@ def _endpoint(text: str, port: int) -> Endpoint:
 
 
 def _tls(options: Mapping[str, str]) -> ssl.SSLContext:
-    verify = options.get("verify", "full")
-    if verify not in ("full", "none"):
-        raise ValueError('verify is "full" or "none"')
-    for name in ("ca", "cert", "key"):
+    verify = options.get("ssl_cert_reqs", "required")
+    if verify not in ("required", "none"):
+        raise ValueError('ssl_cert_reqs is "required" or "none"')
+    for name in _FILES:
         if name in options and not Path(options[name]).is_file():
             raise ValueError(f"{name}: there is no file {options[name]}")
-    context = ssl.create_default_context(cafile=options.get("ca"))
+    context = ssl.create_default_context(cafile=options.get("ssl_ca_certs"))
     if verify == "none":
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if "cert" in options:
-        context.load_cert_chain(options["cert"], options.get("key"))
+    if "ssl_certfile" in options:
+        context.load_cert_chain(options["ssl_certfile"], options.get("ssl_keyfile"))
     return context
