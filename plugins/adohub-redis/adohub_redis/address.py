@@ -27,7 +27,7 @@ SENTINEL_PORT = 26379
 
 _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 OPTIONS = ("db", *_FILES, "ssl_cert_reqs", "sentinel_username", "sentinel_password")
-"""`ssl_cert_reqs=none` trusts any certificate; Sentinels may have another user. As other clients name them."""
+"""`ssl_cert_reqs=none` trusts any certificate; Sentinels may have another user."""
 
 _KINDS: Mapping[str, Kind] = {
     "redis": "single",
