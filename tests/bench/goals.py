@@ -13,6 +13,9 @@ HUB = "adohub"
 DURABLE = "sqlite"
 """adohub with its SQLite engine."""
 
+SHARED = "redis"
+"""adohub with its events in Valkey."""
+
 Measure = Callable[[Results], float | None]
 
 
@@ -127,6 +130,18 @@ GOALS: Sequence[Goal] = (
             2,
         )
         for peer in (HUB, DURABLE)
+    ),
+    Goal("p50 latency from hub to hub", _itself("across", "latency p50", SHARED), False, 3, unit="ms"),
+    Goal("p99 latency from hub to hub", _itself("across", "latency p99", SHARED), False, 10, unit="ms"),
+    Goal("events/s in batches through Valkey", _itself("many", "events/s", SHARED), True, 3e4, unit="/s"),
+    Goal("publishes/s through Valkey", _itself("ingest", "publishes/s", SHARED), True, 1e4, unit="/s"),
+    Goal(
+        "deliveries/s of one of two hubs to a single one's",
+        lambda results: results.compared(
+            ("fanout-across", SHARED, "deliveries/s"), ("fanout", HUB, "deliveries/s")
+        ),
+        True,
+        0.9,
     ),
     Goal(
         "what the load generator receives", _itself("ceiling", "received/s", "c-loop"), True, 2e6, unit="/s"

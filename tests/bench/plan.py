@@ -34,6 +34,8 @@ class Plan:
     steady_events_per_s: int = 100
     steady_s: float = 10
 
+    across_events_per_s: int = 5000
+
     few_tasks: int = 100
     many_tasks: int = 2000
     tasks_window: int = 64
@@ -105,6 +107,7 @@ TINY = Plan(
     ceiling_window=20,
     steady_subscribers=10,
     steady_s=0.2,
+    across_events_per_s=500,
     few_tasks=5,
     many_tasks=10,
     tasks_window=4,

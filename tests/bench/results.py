@@ -10,6 +10,9 @@ from attrs import define, field
 Round = dict[tuple[str, str], Mapping[str, float]]
 """Figures by scenario and peer."""
 
+Place = tuple[str, str, str]
+"""Scenario, peer and figure."""
+
 
 @define
 class Results:
@@ -27,14 +30,20 @@ class Results:
 
     def ratio(self, scenario: str, figure: str, peer: str, to: str) -> float | None:
         """How a figure of one peer compares to another's in the same round."""
-        pairs = [(each.get((scenario, peer)), each.get((scenario, to))) for each in self.rounds]
-        ratios = [
-            ours[figure] / theirs[figure] for ours, theirs in pairs if ours and theirs and theirs[figure]
-        ]
-        return median(ratios) if ratios else None
+        return self.compared((scenario, peer, figure), (scenario, to, figure))
 
     def growth(self, scenario: str, peer: str, figure: str, since: str) -> float | None:
         """How a figure compares to another of the same peer in the same round."""
-        taken = [figures for each in self.rounds if (figures := each.get((scenario, peer)))]
-        ratios = [figures[figure] / figures[since] for figures in taken if figures[since]]
+        return self.compared((scenario, peer, figure), (scenario, peer, since))
+
+    def compared(self, one: Place, to: Place) -> float | None:
+        """How the figure in one place compares to that in another, in the same round."""
+        pairs = [(_taken(each, one), _taken(each, to)) for each in self.rounds]
+        ratios = [ours / theirs for ours, theirs in pairs if ours is not None and theirs]
         return median(ratios) if ratios else None
+
+
+def _taken(figures: Round, place: Place) -> float | None:
+    scenario, peer, figure = place
+    found = figures.get((scenario, peer))
+    return None if found is None else found[figure]

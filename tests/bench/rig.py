@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from adohub_redis.testing import valkey
 from attrs import evolve, frozen
 
 from tests.bench.errors import BenchError
 from tests.bench.machine import Cores
-from tests.bench.peers import Peer, Wishes
+from tests.bench.peers import REDIS, Peer, Wishes
 from tests.bench.plan import Plan
 from tests.bench.processes import Ledgers, Load, Server, Step, loading, serving
 from tests.bench.workshop import Workshop
@@ -26,12 +29,33 @@ class Rig:
     cores: Cores
     wishes: Wishes
 
-    def serving(
+    @asynccontextmanager
+    async def serving(
         self, peer: Peer, max_events: int | None = None, *, keepalive: bool = True
-    ) -> AbstractAsyncContextManager[Server]:
+    ) -> AsyncIterator[Server]:
         """A fresh server of this peer, on the server's core."""
-        wishes = evolve(self.wishes, max_events=max_events, keepalive=keepalive)
-        return serving(peer, self.workshop, wishes, self.cores.server)
+        async with AsyncExitStack() as beside:
+            url = await beside.enter_async_context(self.shared()) if peer.name == REDIS.name else None
+            wishes = evolve(self.wishes, max_events=max_events, keepalive=keepalive, redis_url=url)
+            yield await beside.enter_async_context(serving(peer, self.workshop, wishes, self.cores.server))
+
+    @asynccontextmanager
+    async def shared(self) -> AsyncIterator[str]:
+        """A fresh Valkey that logs its writes, on whichever core has time for it; its URL."""
+        with TemporaryDirectory(dir=self.workshop.folder) as folder:
+            async with valkey(Path(folder), fsync="everysec") as server:
+                yield server.url
+
+    @asynccontextmanager
+    async def sharing(self, peer: Peer) -> AsyncIterator[tuple[Server, Server]]:
+        """Two fresh servers of this peer over one Valkey: on the load's core, and on the server's."""
+        async with self.shared() as url:
+            wishes = evolve(self.wishes, redis_url=url)
+            async with (
+                serving(peer, self.workshop, wishes, self.cores.load) as one,
+                serving(peer, self.workshop, wishes, self.cores.server) as other,
+            ):
+                yield one, other
 
     def loading(
         self, server: Server, phases: Mapping[str, float] | None = None, **options: float | str

@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 import trio
 from attrs import evolve
 
-from tests.bench import over_http
+from tests.bench import over_http, together
 from tests.bench.errors import BenchError
 from tests.bench.machine import forget_peak, peak_resident_bytes, resident_bytes
-from tests.bench.peers import ADOHUB, C_LOOP, ONE_COMMIT, SLOW_TWIN, SQLITE, Peer
+from tests.bench.peers import ADOHUB, C_LOOP, ONE_COMMIT, REDIS, SLOW_TWIN, SQLITE, Peer
 from tests.bench.processes import Server, output_of
 from tests.bench.rig import FANOUT_UNITS, Figures, Rig, Scenario, closed_loop, measured
 
@@ -240,7 +240,12 @@ async def _replay_again_and_again(
 
 def _everybody(peer: Peer) -> bool:
     """All that deliver in a way of their own: `sqlite` is adohub, and `one-commit` is no server."""
-    return peer.name not in (SQLITE.name, ONE_COMMIT.name)
+    return peer.name not in (SQLITE.name, REDIS.name, ONE_COMMIT.name)
+
+
+def _and_redis(suits: Callable[[Peer], bool]) -> Callable[[Peer], bool]:
+    """Where events pass through a server of their own."""
+    return lambda peer: peer.name == REDIS.name or suits(peer)
 
 
 def _nearly_everybody(peer: Peer) -> bool:
@@ -249,7 +254,7 @@ def _nearly_everybody(peer: Peer) -> bool:
 
 
 SCENARIOS: Sequence[Scenario] = (
-    Scenario("fanout", fanout, FANOUT_UNITS, suits=_everybody),
+    Scenario("fanout", fanout, FANOUT_UNITS, suits=_and_redis(_everybody)),
     Scenario(
         "ceiling",
         ceiling,
@@ -273,12 +278,14 @@ SCENARIOS: Sequence[Scenario] = (
         },
         suits=_nearly_everybody,
     ),
-    Scenario("ingest", ingest, {"publishes/s": "", "server per event": "µs"}, suits=_nearly_everybody),
+    Scenario(
+        "ingest", ingest, {"publishes/s": "", "server per event": "µs"}, suits=_and_redis(_nearly_everybody)
+    ),
     Scenario(
         "many",
         many,
         {"events/s": "", "server per event": "µs"},
-        suits=lambda peer: peer.dialect != "bare" and _nearly_everybody(peer),
+        suits=_and_redis(lambda peer: peer.dialect != "bare" and _nearly_everybody(peer)),
     ),
     Scenario(
         "durable",
@@ -298,6 +305,7 @@ SCENARIOS: Sequence[Scenario] = (
         suits=lambda peer: peer.name in (ADOHUB.name, SQLITE.name),
     ),
     *over_http.SCENARIOS,
+    *together.SCENARIOS,
     Scenario("memory", memory, {"per connection": "B"}, suits=_nearly_everybody),
     Scenario("connect", connect, {"seconds": "s"}, suits=_nearly_everybody),
     Scenario(

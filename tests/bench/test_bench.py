@@ -18,7 +18,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketReque
 from tests.bench import over_http
 from tests.bench.goals import GOALS, HUB, Goal, Verdict
 from tests.bench.machine import Cores
-from tests.bench.peers import ADOHUB, C_LOOP, Peer
+from tests.bench.peers import ADOHUB, C_LOOP, REDIS, Peer
 from tests.bench.peers import PEERS as ALL_PEERS
 from tests.bench.plan import TINY
 from tests.bench.processes import Ledgers, Server
@@ -30,7 +30,7 @@ from tests.bench.scenarios import SCENARIOS
 
 DEADLINE_S = 60
 
-PEERS = (ADOHUB, C_LOOP)
+PEERS = (ADOHUB, C_LOOP, REDIS)
 
 
 ON_WEBSOCKETS = [each for each in SCENARIOS if each not in over_http.SCENARIOS]

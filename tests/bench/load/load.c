@@ -216,6 +216,7 @@ static void connect_all(void) {
         for (; opened < all && opened - ready < options.at_once; opened++) {
             int number = opened % options.tasks;
             bool publishes = &connections[opened] >= publisher;
+            connections_to(publishes ? options.publish_port : options.port, epoll);
             connection_open(&connections[opened], publishes ? publishing : listening,
                             publishes ? PUBLISHER : options.first_task + number, options.replayed > 0);
             connections[opened].ledger = (struct ledger){.next = (uint32_t)number, .step = (uint32_t)options.tasks};
@@ -272,7 +273,6 @@ int main(int count, char **words) {
     event_set_size((size_t)options.bytes);
     ledger_set_retained((uint32_t)options.retained);
     epoll = epoll_create1(EPOLL_CLOEXEC);
-    connections_to(options.port, epoll);
     connections = calloc((size_t)connection_count(), sizeof *connections);
     if (!connections) die("out of memory");
     publisher = connections + options.subscribers;

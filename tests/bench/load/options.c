@@ -27,6 +27,7 @@ static void read_option(struct options *options, int key, char *value) {
     switch (key) {
         case 'd': options->dialect = dialect_named(value); break;
         case 'p': options->port = atoi(value); break;
+        case 'O': options->publish_port = atoi(value); break;
         case 's': options->subscribers = atoi(value); break;
         case 'c': options->callers = atoi(value); break;
         case 't': options->tasks = atoi(value); break;
@@ -48,6 +49,7 @@ static void read_option(struct options *options, int key, char *value) {
 
 static const struct option NAMES[] = {
     {"dialect", required_argument, NULL, 'd'}, {"port", required_argument, NULL, 'p'},
+    {"publish-port", required_argument, NULL, 'O'},
     {"subscribers", required_argument, NULL, 's'}, {"callers", required_argument, NULL, 'c'},
     {"tasks", required_argument, NULL, 't'},
     {"first-task", required_argument, NULL, 'f'}, {"events", required_argument, NULL, 'e'},
@@ -66,5 +68,6 @@ struct options options_read(int count, char **words) {
     if (options.callers) options.subscribers = 0;
     if (!options.port || options.tasks < 1 || options.subscribers + options.callers < 1 || options.subscribers % options.tasks || options.batch < 1)
         die("needs a --port, and as many subscribers for each task");
+    if (!options.publish_port) options.publish_port = options.port;
     return options;
 }

@@ -15,6 +15,7 @@ struct phase {
 struct options {
     const struct dialect *dialect;
     int port;
+    int publish_port;        /* where events are published; 0 where they are subscribed to */
     int subscribers, tasks;  /* subscriber i reads task i % tasks, event i goes to it */
     int callers;             /* how many ask, each again once it is answered; then nobody subscribes */
     int first_task;          /* the number of the first of them */

