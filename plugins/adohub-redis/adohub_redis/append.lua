@@ -14,6 +14,9 @@
 -- each hub has been given. A hub that has fallen behind so far has missed some.
 local SPARE = 131072
 
+-- How many places are written in one call.
+local WRITTEN = 500
+
 local meta = redis.call('HMGET', KEYS[1], 'epoch', 'replid', 'head', 'base')
 local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
 if meta[1] ~= ARGV[1] or meta[2] ~= replid or redis.call('EXISTS', KEYS[2]) == 0 then
@@ -51,8 +54,29 @@ local function decimal(offset)
   return string.format('%.0f', offset)
 end
 
+-- What this append has made the newest of each place is written once, at the end.
+local offsets, values, places = {}, {}, {[KEYS[4]] = {}, [KEYS[5]] = {}}
+
 local function order_of(topic)
   return most[topic] and KEYS[5] or KEYS[4]
+end
+
+local function newest_of(topic, place)
+  return offsets[place] or redis.call('ZSCORE', order_of(topic), place)
+end
+
+local function write_newest()
+  for order, some in pairs(places) do
+    for first = 1, #some, WRITTEN do
+      local kept, ordered = {}, {}
+      for n = first, math.min(#some, first + WRITTEN - 1) do
+        kept[#kept + 1], kept[#kept + 2] = some[n], values[some[n]]
+        ordered[#ordered + 1], ordered[#ordered + 2] = offsets[some[n]], some[n]
+      end
+      redis.call('HSET', KEYS[3], unpack(kept))
+      redis.call('ZADD', order, unpack(ordered))
+    end
+  end
 end
 
 local function has_ended(place)
@@ -60,7 +84,7 @@ local function has_ended(place)
 end
 
 local function end_place(topic, place)
-  if redis.call('ZSCORE', order_of(topic), place) and not has_ended(place) then
+  if newest_of(topic, place) and not has_ended(place) then
     redis.call('ZADD', KEYS[6], goes, place)
     may_have_ended = true
     if most[topic] then
@@ -86,7 +110,7 @@ for i = at, #ARGV, 9 do
   local is_state = most[topic] ~= nil
   local revision = 0
   if not verdict and (is_state or if_revision ~= '') then
-    local newest = redis.call('ZSCORE', order_of(topic), place)
+    local newest = newest_of(topic, place)
     if newest and not has_ended(place) then
       revision = tonumber(newest)
     end
@@ -116,16 +140,22 @@ for i = at, #ARGV, 9 do
       entry[n + 1], entry[n + 2] = 'ends', ends
     end
     redis.call('XADD', KEYS[2], offset .. '-0', unpack(entry))
-    redis.call('HSET', KEYS[3], place, offset .. '\n' .. timestamp .. '\n' .. notes .. '\n' .. body)
-    redis.call('ZADD', order_of(topic), offset, place)
+    if not offsets[place] then
+      local of_order = places[order_of(topic)]
+      of_order[#of_order + 1] = place
+    end
+    offsets[place] = offset
+    values[place] = offset .. '\n' .. timestamp .. '\n' .. notes .. '\n' .. body
     if may_have_ended then
       redis.call('ZREM', KEYS[6], place)
     end
     if is_state and revision == 0 then
       redis.call('HINCRBY', KEYS[7], topic, 1)
     end
-    for ended in string.gmatch(ends, '%S+') do
-      end_place(ended, ended .. string.sub(place, #topic + 1))
+    if ends ~= '' then
+      for ended in string.gmatch(ends, '%S+') do
+        end_place(ended, ended .. string.sub(place, #topic + 1))
+      end
     end
     if author ~= '' then
       redis.call('SET', repeats .. author, offset .. ' ' .. timestamp .. ' ' .. now,
@@ -137,6 +167,7 @@ for i = at, #ARGV, 9 do
 end
 
 if head > before then
+  write_newest()
   redis.call('HSET', KEYS[1], 'head', decimal(head))
   redis.call('XTRIM', KEYS[2], 'MAXLEN', '~', string.format('%.0f', 2 * tonumber(ARGV[4]) + SPARE))
   local last = redis.call('ZREVRANGE', KEYS[8], 0, 0, 'WITHSCORES')

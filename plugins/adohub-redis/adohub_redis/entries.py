@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from adohub import Draft, Place, Record
+from adohub import Draft, Place, Record, from_fields
 from adohub_redis.link import Value
 
 
@@ -15,6 +15,10 @@ class Arrived(NamedTuple):
     record: Record
     ends: Sequence[str]
     moment: float
+
+
+_arrived = from_fields(Arrived)
+_NOTHING: tuple[str, ...] = ()
 
 
 def arguments(drafts: Sequence[Draft]) -> Iterator[Value]:
@@ -32,19 +36,19 @@ def arguments(drafts: Sequence[Draft]) -> Iterator[Value]:
 
 
 def arrived(entry: tuple[bytes, Sequence[bytes]]) -> Arrived:
-    """What an entry of the stream says."""
-    identifier, flat = entry
-    fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    key, ends = fields.get(b"key"), fields.get(b"ends")
-    record = (
-        offset_of(identifier),
-        fields[b"topic"].decode(),
-        None if key is None else key.decode(),
-        fields[b"body"],
-        fields[b"timestamp"].decode(),
-        fields.get(b"notes", b""),
-    )
-    return Arrived(record, ends.decode().split() if ends else (), float(fields[b"arrived"]))
+    """What an entry of the stream says, whose fields `append.lua` writes in this order."""
+    identifier, fields = entry
+    _, topic, _, timestamp, _, moment, _, body, *others = fields
+    key, notes, ends = None, b"", _NOTHING
+    for name, value in zip(others[::2], others[1::2], strict=True):
+        if name == b"key":
+            key = value.decode()
+        elif name == b"notes":
+            notes = value
+        elif name == b"ends":
+            ends = tuple(value.decode().split())
+    record = (offset_of(identifier), topic.decode(), key, body, timestamp.decode(), notes)
+    return _arrived((record, ends, float(moment)))
 
 
 def offset_of(identifier: bytes) -> int:

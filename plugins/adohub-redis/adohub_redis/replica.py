@@ -51,8 +51,10 @@ class Replica:
         self._is_beginning = self._has_missed = False
         self._following = trio.CancelScope()
         self._progress = trio.Event()
-        self.fault: str | None = "what is in Redis has not been read yet"
-        """Why it does not follow, in words for an operator; None while it does."""
+        self.fault = "what is in Redis has not been read yet"
+        """Why it does not follow, or did not, in words for an operator."""
+        self.lost_at: float | None = trio.current_time()
+        """Since when it does not, on trio's clock; None while it does."""
 
     # ── keeping up ───────────────────────────────────────────────────────────────────────────────────
 
@@ -66,11 +68,13 @@ class Replica:
                     with self._following:
                         async with opened(nursery, self._address, self._server.keys.tag) as link:
                             await self._begin(link)
-                            self.fault = None
+                            self.lost_at = None
                             rests.begin_anew()
                             await self._follow(link)
                 except (UnreachableError, StorageError) as error:
                     self.fault = str(error)
+                if self.lost_at is None:
+                    self.lost_at = trio.current_time()
                 await rests.rest()
 
     def note(self, standing: Standing) -> None:

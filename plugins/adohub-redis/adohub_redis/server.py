@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from adohub import Draft, Neighbour, Position, Receipt, Record, StorageSettings
+from adohub import Draft, Neighbour, Position, Receipt, Record, StorageSettings, from_fields
 from adohub_redis import entries
 from adohub_redis.entries import Arrived
 from adohub_redis.keys import Keys
@@ -26,6 +26,9 @@ PAGE_EVENTS = 1024
 
 TIDY_PLACES = 500
 """How many newest events are let go of at a time."""
+
+
+_position, _new_receipt = from_fields(Position), from_fields(Receipt)
 
 
 @frozen
@@ -210,8 +213,8 @@ def _neighbour(said: bytes, now: float) -> Neighbour:
 
 
 def _receipt(epoch: str, draft: Draft, verdict: Any) -> Receipt:
-    if isinstance(verdict, int):
-        return Receipt(Position(epoch, verdict), draft.timestamp)
+    if verdict.__class__ is int:
+        return _new_receipt((_position((epoch, verdict)), draft.timestamp, False, ""))
     what, offset, *rest = verdict.decode().split(" ", 2)
     position = Position(epoch, int(offset))
     if what == "again":

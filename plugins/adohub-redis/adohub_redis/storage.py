@@ -106,7 +106,7 @@ class RedisStorage:
         with trio.move_on_after(OPEN_S) as reading:
             await self._replica.renewed(beyond="")
         if reading.cancelled_caught:
-            raise StorageError(self._replica.fault or self._asking.fault)
+            raise StorageError(self._replica.fault)
         nursery.start_soon(self._beat)
 
     async def _beat(self) -> None:
@@ -151,9 +151,12 @@ class RedisStorage:
     def trouble(self) -> str | None:
         if self._refusal is not None:
             return self._refusal
-        if trio.current_time() - self._heard_at > TROUBLE_S:
+        patience = trio.current_time() - TROUBLE_S
+        if self._heard_at < patience:
             return self._asking.fault
-        return self._replica.fault
+        if self._replica.lost_at is not None and self._replica.lost_at < patience:
+            return self._replica.fault
+        return None
 
     async def check(self) -> None:
         with trio.move_on_after(ANSWER_S):
