@@ -33,7 +33,7 @@ _position, _new_receipt = from_fields(Position), from_fields(Receipt)
 
 @frozen
 class Standing:
-    """What the server holds: `head` is the newest event of its `epoch`, `moment` its time, in seconds.
+    """What the server holds: `head` is the newest event of its `epoch`, `moment` its own time, in seconds.
 
     `lineage` are the epochs before this one, oldest first, whose offsets mean the same; between the two of
     each of `holes` (after, up to) there are no events, but there may have been some.
@@ -74,13 +74,14 @@ class Server:
 
         `missed`: events of the epoch it knows went before it was given them, so that the epoch must end.
         """
+        skew = self.skew()
         names = ("meta", "hubs", "newest", "order", "state", "ending", "live", "arrivals")
         epoch, head, lineage, holes, moment, hubs = await link.run(
             ARRIVE,
             [self.keys(name) for name in names],
             [
                 self.keys.stream(""),
-                self.skew(),
+                skew,
                 known.epoch,
                 known.offset,
                 token_hex(2),
@@ -96,7 +97,7 @@ class Server:
             int(head),
             lineage.decode().split(),
             [_hole(one) for one in holes.decode().split()],
-            now,
+            now - skew,
             {name.decode(): _neighbour(said, now) for name, said in zip(hubs[::2], hubs[1::2], strict=True)},
         )
 

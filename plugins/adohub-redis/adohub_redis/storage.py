@@ -66,8 +66,8 @@ class ServerClock:
         return trio.current_time() + self._ahead + self._skew()
 
     def set(self, moment: float) -> None:
-        """It is `moment` now."""
-        self._ahead = moment - self._skew() - trio.current_time()
+        """It is `moment` now, without the skew."""
+        self._ahead = moment - trio.current_time()
 
 
 class RedisStorage:
