@@ -8,12 +8,15 @@ from typing import Any
 
 from attrs import field, frozen
 
-from adohub import Draft, Neighbour, Position, Receipt, Record, StorageSettings, from_fields
+from adohub import Draft, Neighbour, Position, Receipt, Record, StorageError, StorageSettings, from_fields
 from adohub_redis import entries
 from adohub_redis.entries import Arrived
 from adohub_redis.keys import Keys
 from adohub_redis.link import ANSWER_S, Link
 from adohub_redis.scripts import APPEND, ARRIVE, TIDY
+
+OLDEST_VERSION = 7
+"""The oldest Redis that will do; Valkey names the version of Redis that it is compatible with."""
 
 LEASE_S = 4.0
 """For how long a hub that is not heard of is taken to live, in seconds."""
@@ -148,6 +151,26 @@ class Server:
             [self.keys(name) for name in names],
             [self.keys.stream(""), self.skew(), settings.max_events, settings.max_age_s, TIDY_PLACES],
         )
+
+    async def inspect(self, link: Link) -> Sequence[str]:
+        """What an operator should know of how the server is set up. Raises StorageError if it is too old."""
+        said: dict[str, str] = {}
+        for section in ("server", "memory", "persistence"):
+            lines = (await link.request("INFO", section)).decode(errors="replace").splitlines()
+            said |= {name: value for name, _, value in (line.partition(":") for line in lines)}
+        version = said.get("redis_version", "0")
+        if int(version.partition(".")[0]) < OLDEST_VERSION:
+            raise StorageError(
+                f"Redis at {link.endpoint} is of version {version}; {OLDEST_VERSION} or newer is needed"
+            )
+        warnings: list[str] = []
+        if said.get("aof_enabled") == "0":
+            warnings.append(
+                "Redis keeps no log of its writes: with each restart of it clients are told of a gap"
+            )
+        if said.get("maxmemory", "0") != "0" and said.get("maxmemory_policy") != "noeviction":
+            warnings.append('Redis may throw events away: set its maxmemory-policy to "noeviction"')
+        return warnings
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────
 

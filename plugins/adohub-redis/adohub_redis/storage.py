@@ -43,7 +43,7 @@ TROUBLE_S = 3.0
 TIDY_BEATS = 2
 """Every how many beats what is too old or too much is let go of."""
 
-OPEN_S = 30.0
+OPEN_S = 300.0
 """How long reading in may take at the start, in seconds, once the server answers."""
 
 RETRY_S = 0.1
@@ -100,7 +100,9 @@ class RedisStorage:
         for task in (self._asking.run, self._appending.run, self._replica.run):
             nursery.start_soon(task)
         with trio.move_on_after(self._timeout_s) as waiting:
-            await self._asking.link()
+            link = await self._asking.link()
+            for warning in await self._inspected(link):
+                _log.warning(warning)
         if waiting.cancelled_caught:
             raise StorageError(self._asking.fault)
         with trio.move_on_after(OPEN_S) as reading:
@@ -108,6 +110,12 @@ class RedisStorage:
         if reading.cancelled_caught:
             raise StorageError(self._replica.fault)
         nursery.start_soon(self._beat)
+
+    async def _inspected(self, link: Link) -> Sequence[str]:
+        try:
+            return await self._server.inspect(link)
+        except UnreachableError as error:
+            raise StorageError(str(error)) from error
 
     async def _beat(self) -> None:
         beats = 0
