@@ -52,7 +52,8 @@ MAX_FUNCTION_LINES = 60
 
 BLIND_CATCHES = {
     "adohub.builtin.sqlite.storage": "a fault of its writing thread, which whoever appends is told",
-    "adohub.hub.journal": "a storage engine, whose append then fails like any other",
+    "adohub.hub.inbox": "a storage engine, whose append then fails like any other",
+    "adohub.hub.trouble": "a storage engine, which is then in trouble",
     "adohub.hub.supervisor": "a source, which is restarted",
     "adohub.net.dispatch": "a procedure: the one place where its failure becomes a tRPC error",
     "adohub.net.gate": "an authenticator, translated by dispatch",

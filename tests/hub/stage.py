@@ -21,6 +21,7 @@ from adohub.hub import replays
 from adohub.hub.cohort import Interest
 from adohub.hub.cursor import Cursor
 from adohub.hub.pump import pump
+from adohub.hub.recent import Recent
 from adohub.model import Draft, Event, Position, Replay
 from adohub.plugin.storage import Newest, Page, StorageSettings
 from adohub.topics import Selection
@@ -123,8 +124,7 @@ async def play(start: Start, script: Sequence[Step]) -> Outcome:
         await trio.testing.wait_all_tasks_blocked()
         await hub.publish(*(DRAFTS[name]() for name in start.undelivered))
         if start.far_back:
-            hub.journal._recent.clear()
-            hub.journal._recent_after = hub.journal.head
+            hub.journal._recent = Recent(hub.journal.head)
         scene = _Scene(hub, storage, Peer(nursery, start.capacity), start)
         for step in script:
             await scene.take(step)

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from adohub.builtin.memory import MemoryStorage
-from adohub.hub.journal import RECENT_EVENTS
+from adohub.hub.recent import RECENT_EVENTS
 from adohub.model import Position
 from adohub.plugin.storage import StorageSettings
 from tests.hub.making import SETTINGS, Hub, Peer, begun, draft, interest

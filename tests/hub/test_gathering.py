@@ -16,8 +16,9 @@ from attrs import frozen
 
 from adohub.builtin.memory import MemoryStorage
 from adohub.errors import StorageError
-from adohub.hub import journal as journals
-from adohub.hub.journal import GATHER_S, GATHER_SHARE, Journal
+from adohub.hub import recent as recents
+from adohub.hub.inbox import GATHER_S, GATHER_SHARE
+from adohub.hub.journal import Journal
 from adohub.model import Draft, Position
 from adohub.plugin.storage import Receipt
 from adohub.topics import Selection
@@ -205,7 +206,7 @@ async def test_it_is_quiet_once_what_was_published_has_been_refused(clock: trio.
 
 
 async def test_it_remembers_where_memory_answers_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journals, "RECENT_EVENTS", 4)
+    monkeypatch.setattr(recents, "RECENT_EVENTS", 4)
     hub = Hub()
     epoch = hub.journal.head.epoch
     for head in range(1, 12):

@@ -11,8 +11,10 @@ from attrs import evolve
 
 from adohub.builtin.memory import MemoryStorage
 from adohub.errors import PeerError, StorageError
-from adohub.hub import journal as journals
-from adohub.hub.journal import RECENT_EVENTS, Journal
+from adohub.hub import inbox as inboxes
+from adohub.hub import recent as recents
+from adohub.hub.journal import Journal
+from adohub.hub.recent import RECENT_EVENTS
 from adohub.model import Draft, Event, Position
 from adohub.plugin.storage import Receipt
 from adohub.topics import Selection
@@ -123,7 +125,7 @@ async def test_each_submitter_gets_an_exception_of_its_own(journal: Journal, sto
 async def test_a_batch_is_bounded_but_never_cuts_a_submission(
     journal: Journal, storage: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journals, "BATCH_EVENTS", 4)
+    monkeypatch.setattr(inboxes, "BATCH_EVENTS", 4)
     storage.open = trio.Event()
     first = journal.submit([draft("t")])
     await trio.testing.wait_all_tasks_blocked()
@@ -137,7 +139,7 @@ async def test_a_batch_is_bounded_but_never_cuts_a_submission(
 async def test_too_many_waiting_events_are_refused_at_once_and_later_taken_again(
     journal: Journal, storage: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journals, "INBOX_EVENTS", 4)
+    monkeypatch.setattr(inboxes, "INBOX_EVENTS", 4)
     storage.open = trio.Event()
     journal.submit([draft("t")])
     await trio.testing.wait_all_tasks_blocked()
@@ -156,7 +158,7 @@ async def test_too_many_waiting_events_are_refused_at_once_and_later_taken_again
 async def test_too_many_waiting_bytes_are_refused(
     journal: Journal, storage: Scripted, monkeypatch: pytest.MonkeyPatch, large: Draft
 ) -> None:
-    monkeypatch.setattr(journals, "INBOX_BYTES", 100)
+    monkeypatch.setattr(inboxes, "INBOX_BYTES", 100)
     storage.open = trio.Event()
     journal.submit([large])
     with pytest.raises(PeerError):
@@ -167,7 +169,7 @@ async def test_too_many_waiting_bytes_are_refused(
 async def test_a_batch_beyond_all_limits_is_taken_when_nothing_waits(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journals, "INBOX_EVENTS", 2)
+    monkeypatch.setattr(inboxes, "INBOX_EVENTS", 2)
     assert len(await journal.submit([draft("t")] * 5)) == 5
 
 
@@ -290,7 +292,7 @@ async def test_memory_is_bounded_by_events_and_by_bytes(monkeypatch: pytest.Monk
     assert remembered is not None
     assert len(remembered.events) == RECENT_EVENTS
 
-    monkeypatch.setattr(journals, "RECENT_BYTES", 100)
+    monkeypatch.setattr(recents, "RECENT_BYTES", 100)
     await hub.publish(draft("t", text="x" * 1000))
     await hub.deliver_all()
     assert hub.journal.recent(EVERYTHING, Position(start.epoch, hub.journal.head.offset - 1)) is None
@@ -302,7 +304,7 @@ async def test_memory_is_bounded_by_events_and_by_bytes(monkeypatch: pytest.Monk
 async def test_storage_is_given_no_more_while_too_much_of_it_is_undelivered(
     journal: Journal, storage: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journals, "UNDELIVERED_EVENTS", 4)
+    monkeypatch.setattr(inboxes, "UNDELIVERED_EVENTS", 4)
     await journal.submit([draft("t")] * 5)
     waiting = journal.submit([draft("t")])
     await trio.testing.wait_all_tasks_blocked()
@@ -316,7 +318,7 @@ async def test_storage_is_given_no_more_while_too_much_of_it_is_undelivered(
 async def test_bytes_that_are_undelivered_are_bounded_too(
     journal: Journal, storage: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journals, "UNDELIVERED_BYTES", 1000)
+    monkeypatch.setattr(inboxes, "UNDELIVERED_BYTES", 1000)
     await journal.submit([draft("t", text="x" * 2000)])
     waiting = journal.submit([draft("t")])
     await trio.testing.wait_all_tasks_blocked()

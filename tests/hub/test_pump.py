@@ -150,7 +150,7 @@ class TestOnVirtualTime:
         await source.append([draft("t")] * 3)
         events = (await source.read(interest("**").selection, source.tail(), 10)).events
         storage = Yielding([events[:1], StorageError("away"), events[1:]])
-        storage._epoch = source._epoch
+        storage._history.epoch = source._epoch
         journal = Journal(storage)
         started = trio.current_time()
         async with trio.open_nursery() as nursery:

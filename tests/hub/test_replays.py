@@ -13,7 +13,7 @@ from adohub.builtin.memory import MemoryStorage
 from adohub.errors import StorageError
 from adohub.hub import replays
 from adohub.hub.cohort import Interest, Member, Push
-from adohub.hub.journal import RECENT_EVENTS
+from adohub.hub.recent import RECENT_EVENTS
 from adohub.hub.replays import PAGE_EVENTS, FramedPage, framed
 from adohub.model import Position
 from adohub.plugin.storage import Page, StorageSettings
@@ -257,7 +257,7 @@ def test_replays_rest_while_events_are_on_their_way(busy: bool) -> None:
     async def took() -> float:
         hub, ids = await with_history(CountingStorage())
         await trio.sleep(1)
-        hub.journal._appending = busy
+        hub.journal._inbox._appending = busy
         joined, join = trio.Event(), hub.routes.join
 
         def joining(interest: Interest, member: Member, push: Push) -> None:

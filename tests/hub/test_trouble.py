@@ -11,7 +11,8 @@ import trio.testing
 
 from adohub.builtin.memory import MemoryStorage
 from adohub.errors import StorageError
-from adohub.hub.journal import CHECK_AGAIN_S, Journal
+from adohub.hub.journal import Journal
+from adohub.hub.trouble import CHECK_AGAIN_S
 from adohub.model import Draft
 from adohub.plugin.storage import Receipt
 from tests.hub.making import NOON, SETTINGS
