@@ -151,9 +151,9 @@ class Inbox:
         try:
             receipts = await self._storage.append(drafts)
         except Exception as error:  # noqa: BLE001 - an engine is a stranger's code: publishing fails, the hub not
-            _fail(submitted, self._trouble.begin(error))
+            _fail(submitted, self._trouble.refused(error))
             return
-        self._trouble.pass_by()
+        self._trouble.taken()
         self._took = trio.current_time() - began
         self._expected = len(drafts) + self._events
         self._metrics.append.observe(self._took)

@@ -73,7 +73,7 @@ class Journal:
         await self._inbox.keep()
 
     async def recover(self) -> None:
-        """The task that finds out when storage that takes nothing takes something again."""
+        """The task that finds out whether storage takes something, though nobody may be publishing."""
         await self._trouble.watch()
 
     async def flushed(self) -> None:

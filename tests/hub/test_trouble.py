@@ -21,11 +21,15 @@ BEGAN, ENDED = "storage takes no events", "storage takes events again"
 
 
 class Moody(MemoryStorage):
-    """The memory engine. It refuses what is longer than `room`, and to be asked only while there is none."""
+    """The memory engine. It refuses what is longer than `room`, and to be asked only while there is none.
+
+    `ailing`: what it knows of itself.
+    """
 
     def __init__(self) -> None:
         super().__init__(SETTINGS)
         self.room = 1000
+        self.ailing: str | None = None
 
     async def append(self, drafts: Sequence[Draft]) -> Sequence[Receipt]:
         if sum(len(draft.body) for draft in drafts) > self.room:
@@ -35,6 +39,9 @@ class Moody(MemoryStorage):
     async def check(self) -> None:
         if not self.room:
             raise StorageError("no room")
+
+    def trouble(self) -> str | None:
+        return self.ailing
 
 
 @pytest.fixture
@@ -91,6 +98,38 @@ async def test_storage_that_takes_some_and_refuses_some_is_in_one_trouble(
             assert await is_taken(journal, 1)
             assert journal.trouble == "no room"
             await trio.sleep(CHECK_AGAIN_S / 2)
+        await trio.sleep(2 * CHECK_AGAIN_S)
+    assert is_well(journal)
+    assert [line["event"] for line in log] == [BEGAN, ENDED]
+
+
+async def test_trouble_that_the_engine_knows_of_shows_though_nobody_publishes(
+    journal: Journal, storage: Moody
+) -> None:
+    with structlog.testing.capture_logs() as log:
+        storage.ailing = "its server does not answer"
+        assert journal.trouble == "its server does not answer"
+        await trio.sleep(5 * CHECK_AGAIN_S)
+        storage.ailing = None
+        assert is_well(journal)
+        await trio.sleep(5 * CHECK_AGAIN_S)
+    assert [(line["event"], line.get("error")) for line in log] == [
+        (BEGAN, "its server does not answer"),
+        (ENDED, None),
+    ]
+
+
+async def test_trouble_that_outlasts_a_refusal_is_still_the_one_trouble(
+    journal: Journal, storage: Moody
+) -> None:
+    with structlog.testing.capture_logs() as log:
+        storage.room = 0
+        assert not await is_taken(journal, 1)
+        storage.ailing = "its server does not answer"
+        storage.room = 1000
+        await trio.sleep(5 * CHECK_AGAIN_S)
+        assert journal.trouble == "its server does not answer"
+        storage.ailing = None
         await trio.sleep(2 * CHECK_AGAIN_S)
     assert is_well(journal)
     assert [line["event"] for line in log] == [BEGAN, ENDED]
