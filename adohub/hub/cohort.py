@@ -94,6 +94,10 @@ class Member(Protocol):
         """It was refused room: it has been given everything up to `position`, and has left the cohort."""
         ...
 
+    def interrupt(self, position: Position) -> None:
+        """Its epoch is over: it has been given everything up to `position`, and has left the cohort."""
+        ...
+
     def complete(self) -> None:
         """It has been given its last data and `stopped`, and has left the cohort."""
         ...

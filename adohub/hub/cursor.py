@@ -1,11 +1,14 @@
 """One subscription's life: replay, join, fall behind, replay, leave.
 
     replaying --reaches the head--> live --its socket is full--> replaying …
-        |                            |
+        |                            |--its epoch is over--> replaying …
         +-- completed, or the peer leaves: over
 
 Law: between "position == head" and joining the cohort there is no checkpoint. Pages end at the head, so a
 cursor that joins there has been given every event before it, and its cohort gives it every one after.
+
+Where the position is of an epoch that is over, the cursor does not know what it has missed: it says so, and
+goes on in the epoch of now as whoever resumes after a gap.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum, auto
 from typing import Protocol
 
-from adohub.errors import Goodbye
+from adohub.errors import Goodbye, PeerError
 from adohub.hub.cohort import Interest, Push
 from adohub.hub.journal import Journal, Resumption
 from adohub.hub.replays import (
@@ -27,7 +30,7 @@ from adohub.hub.replays import (
     pieces,
 )
 from adohub.hub.routes import Routes
-from adohub.model import Event, OnSlow, Position, Replay
+from adohub.model import Event, OnGap, OnSlow, Position, Replay
 from adohub.plugin.storage import Page
 from adohub.wire.encode import View
 from adohub.wire.messages import Stopped
@@ -49,6 +52,10 @@ class Subscriber(Protocol):
 
     def start(self, replay: Callable[[], Awaitable[None]]) -> None:
         """Run `replay` in a task that ends with the connection."""
+        ...
+
+    def missed(self) -> None:
+        """Say that the subscription has missed something: `started`, again, with `recovered: false`."""
         ...
 
     def completed(self) -> None:
@@ -73,6 +80,7 @@ class Cursor:
         "_ends_at_head",
         "_interest",
         "_journal",
+        "_on_gap",
         "_on_slow",
         "_owes_synced",
         "_position",
@@ -90,6 +98,7 @@ class Cursor:
         subscriber: Subscriber,
         interest: Interest,
         on_slow: OnSlow,
+        on_gap: OnGap = "continue",
     ) -> None:
         self._journal = journal
         self._replays = replays
@@ -97,6 +106,7 @@ class Cursor:
         self._subscriber = subscriber
         self._interest = interest
         self._on_slow: OnSlow = on_slow
+        self._on_gap: OnGap = on_gap
         self._position = journal.head
         self._ends_at_head = False
         self._owes_synced = False
@@ -108,7 +118,7 @@ class Cursor:
         """A fresh subscription: joins at once if there is nothing to look up first."""
         self._position = self._journal.head
         if self._interest.synced is not None:
-            self._subscriber.start(lambda: self._begin_with_snapshot(None))
+            self._subscriber.start(self._begin_with_snapshot)
         elif replay == "none" and self._interest.completes_on is None:
             self._join()
         else:
@@ -117,20 +127,15 @@ class Cursor:
     def resume(self, resumption: Resumption) -> None:
         """A returning subscription: goes on where `resumption` says."""
         self._position = resumption.position
-        if self._interest.synced is None:
-            self._subscriber.start(lambda: self._resume(resumption.seen))
-        elif resumption.recovered:
-            self._owes_synced = resumption.partial
-            self._subscriber.start(self._go_on)
-        else:
-            self._subscriber.start(lambda: self._begin_with_snapshot(resumption.seen))
-
-    async def _go_on(self) -> None:
-        await self._journal.delivered(self._position)
-        await self._replay()
+        self._subscriber.start(lambda: self._resume(resumption))
 
     async def _begin(self, replay: Replay) -> None:
         latest = await self._journal.latest(self._interest.newest)
+        while self._is_outdated():
+            self._tell_gap()
+            self._position = self._journal.relocate(self._position).position
+            await self._journal.delivered(self._position)
+            latest = await self._journal.latest(self._interest.newest)
         if replay == "all":
             self._position = self._journal.tail
         newest = self._not_replayed(latest)
@@ -138,13 +143,28 @@ class Cursor:
             await self._show(self._interest.selection.choose(newest), self._interest.view)
         await self._replay()
 
-    async def _resume(self, seen: Position) -> None:
-        await self._journal.delivered(self._position)
-        if seen < self._position or self._interest.completes_on is not None:
-            newest = self._not_replayed(await self._journal.latest(self._interest.newest))
-            missed = [event for event in newest if event.position > seen]
-            await self._show(self._interest.selection.choose(missed), self._interest.view)
+    async def _resume(self, resumption: Resumption) -> None:
+        if not resumption.certain:
+            resumption = await self._journal.confirmed(resumption)
+            if not resumption.recovered:
+                self._tell_gap()
+        await self._go_on(resumption)
         await self._replay()
+
+    async def _go_on(self, resumption: Resumption) -> None:
+        """Begin where `resumption` says, with what is newest of that which history has lost before it."""
+        self._position = resumption.position
+        await self._journal.delivered(self._position)
+        if self._interest.synced is not None:
+            self._owes_synced = resumption.partial
+            if not resumption.recovered:
+                await self._snapshot(resumption.seen)
+        elif resumption.lost_after < self._position or self._interest.completes_on is not None:
+            latest = await self._journal.latest(self._interest.newest)
+            if not self._is_outdated():
+                newest = self._not_replayed(latest)
+                missed = [event for event in newest if event.position > resumption.lost_after]
+                await self._show(self._interest.selection.choose(missed), self._interest.view)
 
     def _not_replayed(self, latest: Sequence[Event]) -> Sequence[Event]:
         """Those of `latest` up to the position; notes whether one of them has ended the subscription already.
@@ -155,8 +175,8 @@ class Cursor:
         self._ends_at_head = any(map(self._interest.completed_by, newest))
         return newest
 
-    async def _begin_with_snapshot(self, seen: Position | None) -> None:
-        await self._snapshot(seen)
+    async def _begin_with_snapshot(self) -> None:
+        await self._snapshot(None)
         await self._replay()
 
     async def _snapshot(self, seen: Position | None) -> None:
@@ -188,7 +208,10 @@ class Cursor:
         with self._replays.shelf(self._interest) as shelf:
             while self._state is _State.REPLAYING:
                 await self._subscriber.room()
-                if self._replays.has_at_hand(shelf, self._position):
+                if self._is_outdated():
+                    self._tell_gap()
+                    await self._go_on(self._journal.relocate(self._position))
+                elif self._replays.has_at_hand(shelf, self._position):
                     await self._take_turn(shelf)
                 else:
                     await self._read_on(shelf)
@@ -202,6 +225,8 @@ class Cursor:
         never catch a head that moves meanwhile, and the head is what it is now.
         """
         async with self._replays.turn:
+            if self._is_outdated():
+                return
             page = self._replays.at_hand(shelf, self._position) or fetched
             if page is not None:
                 self._give(page)
@@ -211,10 +236,23 @@ class Cursor:
     def _is_at_head(self) -> bool:
         return self._state is _State.REPLAYING and self._position == self._journal.head
 
+    def _is_outdated(self) -> bool:
+        """Whether the position is of an epoch that is over, so that nothing is to be read from there."""
+        return self._position.epoch != self._journal.head.epoch
+
+    def _tell_gap(self) -> None:
+        """Something may be missing before what comes next. Raises PeerError if that is not to happen."""
+        if self._is_over():
+            return
+        self._journal.metrics.gaps += 1
+        if self._on_gap == "error":
+            raise gap_refusal()
+        self._subscriber.missed()
+
     async def _read_on(self, shelf: Shelf) -> None:
         """Go on with what storage has; no longer all of it is a gap, after which a snapshot begins anew."""
         async with self._replays.fetched(shelf, self._position) as page:
-            is_gap = page is not None and not page.is_whole
+            is_gap = page is not None and not page.is_whole and not self._is_outdated()
             if is_gap:
                 self._journal.metrics.gaps += 1
             if not is_gap or self._interest.synced is None:
@@ -236,10 +274,15 @@ class Cursor:
         await self._replay()
 
     async def _gave_latest(self) -> bool:
-        """Give those there are now; False if the socket was full again meanwhile: there may be newer ones."""
+        """Give those there are now; False if the socket was full again meanwhile: there may be newer ones.
+
+        Where the epoch is over, there is nothing to skip to.
+        """
         await self._subscriber.room()
         begun = self._journal.head
         latest = await self._journal.latest(self._interest.newest)
+        if self._is_outdated():
+            return True
         missed = [event for event in latest if self._position < event.position <= begun]
         while not self._is_over() and self._position < begun:
             some, missed = missed[:PAGE_EVENTS], missed[PAGE_EVENTS:]
@@ -289,6 +332,12 @@ class Cursor:
         else:
             self._subscriber.start(self._replay)
 
+    def interrupt(self, position: Position) -> None:
+        """The epoch is over. Everything up to `position` has been given."""
+        self._state = _State.REPLAYING
+        self._position = position
+        self._subscriber.start(self._replay)
+
     def complete(self) -> None:
         """The cohort has pushed the last data and `stopped`."""
         self._over()
@@ -313,3 +362,10 @@ class Cursor:
 
     def _stopped(self) -> bytes:
         return self._interest.dialect.message(Stopped(self._interest.tag))
+
+
+def gap_refusal() -> PeerError:
+    """What a subscription fails with that is not to go on after a gap."""
+    return PeerError(
+        "PRECONDITION_FAILED", "events after this lastEventId are no longer kept; subscribe again without it"
+    )

@@ -3,6 +3,10 @@
 Two positions matter. Storage's own head is the newest event it holds; the journal's `head` is the newest
 event that has been delivered. Pages stop at the latter, so whoever has read up to it and joins a cohort in
 the same step has missed nothing and will get nothing twice.
+
+Storage may begin a new epoch at any time, and the head follows once what was before it is delivered. What is
+read for delivery waits for that, so that it and the head are of one epoch when it is there; positions of
+another epoch than the head's are to be located anew.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from adohub.hub.trouble import Trouble
 from adohub.metrics import Metrics
 from adohub.model import PARTIAL, Draft, Event, Position
 from adohub.plugin.contracts import Submission
-from adohub.plugin.storage import Newest, Page, Storage
+from adohub.plugin.storage import Located, Newest, Page, Storage
 from adohub.topics import Selection
 
 T = TypeVar("T")
@@ -35,17 +39,21 @@ _log = structlog.get_logger("adohub.journal")
 
 @frozen
 class Resumption:
-    """Where a returning subscriber goes on: after `position`; `recovered` unless something was missed.
-
-    `seen` is what it is known to have seen already; in a gap that lies before the position, or at the very
-    beginning when its id tells nothing.
-    """
+    """Where a returning subscriber goes on: after `position`; `recovered` unless something was missed."""
 
     position: Position
     recovered: bool
     seen: Position
+    """What it has seen, perhaps in an earlier epoch; the very beginning when its id tells nothing."""
+    lost_after: Position
+    """History has let go of what lies between this and the position.
+
+    Nothing does where an epoch goes on in the next one: what storage has of it is what was seen of it.
+    """
     partial: bool = False
     """Whether its id is one of a snapshot that it has not seen the end of."""
+    certain: bool = True
+    """If not, another hub gave the id, and `Journal.confirmed` finds out whether it has recovered."""
 
 
 class Journal:
@@ -55,7 +63,10 @@ class Journal:
         self._storage = storage
         self.metrics = metrics or Metrics()
         self.head: Position = storage.head()
-        """The newest delivered event. Moves only in `advance`, in the step that delivers."""
+        """The newest delivered event.
+
+        Moves only in `advance`, in the step that delivers, and in `begin_anew`, in the step that interrupts.
+        """
         self._moved = trio.Event()
         self._trouble = Trouble(storage)
         self._inbox = Inbox(storage, self._trouble, self.metrics, self.head)
@@ -107,6 +118,20 @@ class Journal:
             self.metrics.events.add(topic, number)
         self._move(batch[-1].position)
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether storage has begun a new epoch, and the head is still of an earlier one."""
+        return self.head.epoch != self._storage.head().epoch
+
+    def begin_anew(self) -> None:
+        """Move the head to where it is in storage's new epoch.
+
+        The caller interrupts who is live in the same step. What was submitted still waits for storage.
+        """
+        head = min(self._storage.locate(self.head).position, self.newest)
+        self._recent = Recent(head)
+        self._move(head)
+
     def _move(self, head: Position) -> None:
         self.head = head
         self._inbox.delivered(head)
@@ -122,7 +147,7 @@ class Journal:
         return self._inbox.accepted_at
 
     async def delivered(self, position: Position) -> None:
-        """Wait until the head has reached `position`, which storage holds already."""
+        """Wait until the head has reached `position`, which storage holds already, or a later epoch."""
         while self.head < position:
             await self._moved.wait()
 
@@ -132,16 +157,42 @@ class Journal:
         """Where a subscriber that has seen `event_id` goes on.
 
         An id that storage no longer holds, of another epoch, of the future, or that was never an id, is a
-        gap: what is left is replayed from its beginning.
+        gap: what is left is replayed from its beginning, or from where it was in an epoch before this one.
         """
         partial = event_id.endswith(PARTIAL)
-        position = Position.parse(event_id.removesuffix(PARTIAL))
-        tail, newest = self.tail, self._storage.head()
-        if position is None or position.epoch != newest.epoch or position > newest:
-            return Resumption(tail, recovered=False, seen=Position(tail.epoch, 0))
-        if position < tail:
-            return Resumption(tail, recovered=False, seen=position)
-        return Resumption(position, recovered=True, seen=position, partial=partial)
+        seen = Position.parse(event_id.removesuffix(PARTIAL))
+        if seen is None:
+            tail = self.tail
+            beginning = Position(tail.epoch, 0)
+            return Resumption(tail, recovered=False, seen=beginning, lost_after=beginning)
+        located = self._storage.locate(seen)
+        if not located.certain:
+            return Resumption(
+                seen, recovered=True, seen=seen, lost_after=seen, partial=partial, certain=False
+            )
+        return self._resumption(seen, located, partial=partial)
+
+    async def confirmed(self, resumption: Resumption) -> Resumption:
+        """The same for certain, which may take asking other hubs. Raises StorageError."""
+        located = await self._agreed(self._storage.confirm(resumption.seen))
+        return self._resumption(resumption.seen, located, partial=resumption.partial)
+
+    def relocate(self, position: Position) -> Resumption:
+        """Where a subscriber goes on whose `position` is of an epoch that is over: that is always a gap."""
+        return evolve(self._resumption(position, self._storage.locate(position)), recovered=False)
+
+    def _resumption(self, seen: Position, located: Located, *, partial: bool = False) -> Resumption:
+        """`located`, but not beyond what there is; and there is what the pump has in its hands."""
+        position, whole = min(located.position, self.newest), located.whole
+        if not whole and position == self._storage.tail():
+            position = self.tail
+            whole = seen == position
+        beginning = Position(position.epoch, 0)
+        known = lost_after = seen if seen <= position else beginning
+        if known.epoch != position.epoch:
+            goes_on = located.position.offset == seen.offset or position > self.tail
+            lost_after = position if goes_on else beginning
+        return Resumption(position, whole, known, lost_after, partial=whole and partial)
 
     @property
     def newest(self) -> Position:
@@ -177,30 +228,47 @@ class Journal:
         self._unreadable = None
         return answer
 
+    async def _agreed(self, reading: Awaitable[T]) -> T:
+        """What storage answers, in a step in which the head is of storage's epoch."""
+        answer = await self._told(reading)
+        while self.is_outdated:
+            await self._moved.wait()
+        return answer
+
     async def look_back(self, selection: Selection, after: Position, limit: int) -> Page:
         """A page of chosen events after `after`, delivered or not: who has published finds it here."""
         return await self._told(self._storage.read(selection, after, limit))
 
     async def read(self, selection: Selection, after: Position, limit: int) -> Page:
-        """A page of chosen events after `after`, which ends at the head at the latest."""
-        page = await self._told(self._storage.read(selection, after, limit))
+        """A page of chosen events after `after`, which ends at the head at the latest.
+
+        It is empty, and comes nowhere, if `after` is of another epoch than the head by the time it is read.
+        """
+        page = await self._agreed(self._storage.read(selection, after, limit))
+        if after.epoch != self.head.epoch:
+            return Page((), after, more=True)
         if page.reached <= self.head:
             return page
         events = [event for event in page.events if event.position <= self.head]
         return evolve(page, events=events, reached=max(after, self.head))
 
     async def latest(self, selections: Iterable[Selection]) -> Sequence[Event]:
-        """The newest event of each (topic, key) that any of `selections` chooses, as far as delivered."""
+        """The newest event of each (topic, key) that any of `selections` chooses, as far as delivered.
+
+        It tells nothing if the head is of another epoch now than when it was asked for.
+        """
         events: list[Event] = []
         for selection in selections:
-            events += (await self._told(self._storage.latest(selection))).events
+            events += (await self._agreed(self._storage.latest(selection))).events
         return sorted((event for event in events if event.position <= self.head), key=_position)
 
     async def snapshot(self, selection: Selection) -> Newest:
         """The newest chosen event of each (topic, key), once all of it is delivered."""
-        newest = await self._told(self._storage.latest(selection))
-        await self.delivered(newest.position)
-        return newest
+        while True:
+            newest = await self._agreed(self._storage.latest(selection))
+            await self.delivered(newest.position)
+            if newest.position.epoch == self.head.epoch:
+                return newest
 
     async def look_at_newest(self, selection: Selection) -> Newest:
         """The same at once, delivered or not: who has published finds it here."""

@@ -3,7 +3,8 @@
 Law: the head moves only in the synchronous step that also decides who is given what. So there is no
 checkpoint between `advance` and the first step of `deliver`; nobody can meet a frame that they have also read
 from storage. Others run between the steps that follow, so that a large fan-out holds nobody up; the head does
-not move again before the last of them.
+not move again before the last of them. Where storage begins a new epoch, the head moves to it in the step
+that interrupts everybody who is live.
 """
 
 from __future__ import annotations
@@ -49,8 +50,20 @@ async def pump(journal: Journal, routes: Routes) -> None:
             await _deliver(journal, routes)
         except StorageError as error:
             complaint = str(error)
-        _log.warning("storage cannot be followed just now", error=complaint)
-        await trio.sleep(FOLLOW_AGAIN_S)
+        if not journal.is_outdated:
+            _log.warning("storage cannot be followed just now", error=complaint)
+            await trio.sleep(FOLLOW_AGAIN_S)
+        if journal.is_outdated:
+            _begin_anew(journal, routes)
+
+
+def _begin_anew(journal: Journal, routes: Routes) -> None:
+    before = journal.head
+    journal.begin_anew()
+    routes.interrupt(before)
+    _log.warning(
+        "storage began anew; subscribers are told of a gap", before=before.epoch, now=journal.head.epoch
+    )
 
 
 async def _deliver(journal: Journal, routes: Routes) -> None:

@@ -85,6 +85,17 @@ class Routes:
         if cohort is not None and cohort.members.pop(member, None) is not None and not cohort.members:
             self._remove(cohort)
 
+    def interrupt(self, position: Position) -> None:
+        """All members leave and are told: theirs was everything up to `position`, and its epoch is over."""
+        members = [member for cohort in self._cohorts.values() for member in cohort.members]
+        for cohort in self._cohorts.values():
+            cohort.members.clear()
+        self._cohorts.clear()
+        self._by_pattern.clear()
+        self._matching.clear()
+        for member in members:
+            member.interrupt(position)
+
     def deliver(self, batch: Sequence[Event], before: Position) -> Iterator[None]:
         """Give each event of `batch` to its cohorts, step by step; others may run between two steps.
 

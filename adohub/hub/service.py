@@ -81,13 +81,19 @@ class HubService:
         `after` is any event id, or the `next` of the page before; None begins with the oldest kept.
         """
         permitted = self._policy.narrowed(principal, selection)
-        position = self._journal.locate(after).position if after is not None else self._journal.tail
+        position = await self._after(after) if after is not None else self._journal.tail
         page = await self._journal.look_back(permitted, position, max(1, min(limit, MAX_HISTORY_EVENTS)))
         sizes = accumulate(size_of([event]) for event in page.events)
         kept = max(1, sum(size <= MAX_HISTORY_BYTES for size in sizes))
         if kept >= len(page.events):
             return page
         return Page(page.events[:kept], page.events[kept - 1].position, more=True)
+
+    async def _after(self, event_id: str) -> Position:
+        resumption = self._journal.locate(event_id)
+        if not resumption.certain:
+            resumption = await self._journal.confirmed(resumption)
+        return resumption.position
 
     def change(self, principal: Principal, change: Change) -> Pending[int]:
         """Give a key of a state topic a value, or none. See `adohub.plugin.contracts.Hub.change`."""

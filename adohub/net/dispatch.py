@@ -12,7 +12,7 @@ import structlog
 
 from adohub.errors import Goodbye, PeerError, StorageError
 from adohub.hub.admission import Admission, entrances
-from adohub.hub.cursor import Cursor, Subscriber
+from adohub.hub.cursor import Cursor, Subscriber, gap_refusal
 from adohub.hub.journal import Journal, Resumption
 from adohub.hub.policy import Policy
 from adohub.hub.replays import Replays
@@ -144,16 +144,19 @@ class Dispatch:
         if not resumption.recovered:
             self.metrics.gaps += 1
         if not resumption.recovered and admission.channel.on_gap == "error":
-            raise PeerError(
-                "PRECONDITION_FAILED",
-                "events after this lastEventId are no longer kept; subscribe again without it",
-            )
+            raise gap_refusal()
         return admission, resumption
 
     def open(self, admission: Admission, resumption: Resumption | None, subscriber: Subscriber) -> Cursor:
         """Begin to deliver. The subscription's `started` has been sent."""
         cursor = Cursor(
-            self._journal, self._replays, self._routes, subscriber, admission.interest, admission.on_slow
+            self._journal,
+            self._replays,
+            self._routes,
+            subscriber,
+            admission.interest,
+            admission.on_slow,
+            admission.channel.on_gap,
         )
         if resumption is None:
             cursor.begin(admission.replay)

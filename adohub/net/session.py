@@ -281,6 +281,10 @@ class Session:
 
     # ── for its subscriptions ────────────────────────────────────────────────────────────────────────
 
+    def say_missed(self, tag: Tag) -> None:
+        """The subscription has missed something, and goes on."""
+        self._say(self.conversation.missed(tag))
+
     def complete(self, tag: Tag) -> None:
         """The subscription is over, and its `stopped` is in the outbox."""
         self._cursors.pop(tag, None)
@@ -333,6 +337,9 @@ class _Subscription:
 
     def start(self, replay: Callable[[], Awaitable[None]]) -> None:
         self._session.start_soon(lambda: self._session.replay(self._tag, self._path, replay))
+
+    def missed(self) -> None:
+        self._session.say_missed(self._tag)
 
     def completed(self) -> None:
         self._session.complete(self._tag)

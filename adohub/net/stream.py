@@ -22,7 +22,7 @@ from adohub.net.dispatch import Dispatch
 from adohub.net.outbox import Outbox
 from adohub.net.tasks import Tasks
 from adohub.wire.messages import Failure, Ping, Tag
-from adohub.wire.sse import ServerSentEvents
+from adohub.wire.sse import ServerSentEvents, connected
 
 MAX_UNHEARD_BYTES = 65536
 """How much a peer may send while it is streamed to, in bytes. What it says then is not acted upon."""
@@ -32,15 +32,36 @@ STREAM = Tag(None)
 
 
 class EventStream:
-    """The response to one subscription request, as its cursor sees it (`adohub.hub.cursor.Subscriber`)."""
+    """The response to one subscription request, as its cursor sees it (`adohub.hub.cursor.Subscriber`).
 
-    __slots__ = ("_cursor", "_dialect", "_dispatch", "_is_over", "_scope", "_tasks", "outbox", "path")
+    `inactivity_ms`: what `connected` has told its client of silence.
+    """
 
-    def __init__(self, outbox: Outbox, dispatch: Dispatch, dialect: ServerSentEvents, path: str) -> None:
+    __slots__ = (
+        "_cursor",
+        "_dialect",
+        "_dispatch",
+        "_inactivity_ms",
+        "_is_over",
+        "_scope",
+        "_tasks",
+        "outbox",
+        "path",
+    )
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        dispatch: Dispatch,
+        dialect: ServerSentEvents,
+        path: str,
+        inactivity_ms: int | None = None,
+    ) -> None:
         self.outbox = outbox
         self.path = path
         self._dispatch = dispatch
         self._dialect = dialect
+        self._inactivity_ms = inactivity_ms
         self._tasks = Tasks(outbox.nursery, self._fault)
         self._scope = trio.CancelScope()
         self._cursor: Cursor | None = None
@@ -111,6 +132,11 @@ class EventStream:
                     )
                 )
             self.interrupt()
+
+    def missed(self) -> None:
+        """See `Subscriber`."""
+        self._dispatch.metrics.messages_out += 1
+        self.outbox.send(connected(recovered=False, inactivity_ms=self._inactivity_ms))
 
     def completed(self) -> None:
         """See `Subscriber`."""

@@ -123,13 +123,10 @@ class Trpc:
         dialect = dialects.events
         request = request._replace(tag=STREAM)
         admission, resumption = self._dispatch.admit(request, principal, dialect)
-        is_tracked = admission.interest.view.tracked
-        opening = sse.connected(
-            recovered=resumption.recovered if resumption else None,
-            inactivity_ms=self._keepalive.silence_ms if is_tracked else None,
-        )
-        self._begin_stream(exchange, opening)
-        stream = EventStream(exchange.outbox, self._dispatch, dialect, request.path)
+        inactivity_ms = self._keepalive.silence_ms if admission.interest.view.tracked else None
+        recovered = resumption.recovered if resumption else None
+        self._begin_stream(exchange, sse.connected(recovered=recovered, inactivity_ms=inactivity_ms))
+        stream = EventStream(exchange.outbox, self._dispatch, dialect, request.path, inactivity_ms)
         exchange.on_leave = stream.interrupt
         self._streams[stream] = None
         self._keepalive.accompany(stream)

@@ -11,6 +11,7 @@ A connection's life, and what each incoming message leads to:
 A subscription's life, by the ledger's verbs:
 
     (none) --admit--> opening --started--> live --finished/failed--> (none)
+                                           live --missed-----------> live
                       opening --failed----------------------------> (none)
                       opening or live --the peer's stop-----------> (none)
 
@@ -212,6 +213,11 @@ class Conversation:
         self._expect(tag, _State.OPENING)
         self._subscriptions[_id_of(tag)] = (tag, _State.LIVE)
         return Started(tag, recovered)
+
+    def missed(self, tag: Tag) -> Started:
+        """The subscription, which is live, goes on after a gap: it is said to have started again."""
+        self._expect(tag, _State.LIVE)
+        return Started(tag, recovered=False)
 
     def finished(self, tag: Tag) -> Stopped:
         """The subscription is complete: its id is free again."""

@@ -77,9 +77,10 @@ class ServerSentEvents:
 
 
 def connected(*, recovered: bool | None = None, inactivity_ms: int | None = None) -> bytes:
-    """The first event. After `inactivity_ms` of silence a client gives the connection up, and comes back.
+    """The first event, and said again after a gap in the middle of a subscription.
 
-    It comes back with the id of the last event that had one of its own; so this is for `tracked` data.
+    After `inactivity_ms` of silence a client gives the connection up, and comes back with the id of the last
+    event that had one of its own; so this is for `tracked` data.
     """
     options: dict[str, Any] = {}
     if inactivity_ms is not None:

@@ -94,6 +94,7 @@ class Listener:
     frames: list[bytes] = field(factory=list)
     cursor: Cursor | None = None
     over: bool = False
+    gaps: int = 0
 
     def push(self, frames: bytes) -> bool:
         self.frames.append(frames)
@@ -104,6 +105,9 @@ class Listener:
 
     def start(self, replay: Callable[[], Awaitable[None]]) -> None:
         self.nursery.start_soon(replay)
+
+    def missed(self) -> None:
+        self.gaps += 1
 
     def completed(self) -> None:
         self.over = True

@@ -107,6 +107,7 @@ class Recorder:
         self.pushed: list[bytes] = []
         self.full = False
         self.behind: list[Position] = []
+        self.interrupted: list[Position] = []
         self.completions = 0
 
     def push(self, frames: bytes) -> bool:
@@ -116,6 +117,9 @@ class Recorder:
 
     def fall_behind(self, position: Position) -> None:
         self.behind.append(position)
+
+    def interrupt(self, position: Position) -> None:
+        self.interrupted.append(position)
 
     def complete(self) -> None:
         self.completions += 1
@@ -147,6 +151,8 @@ class Peer:
         self.full = False
         self.over = False
         self.goodbyes: list[Goodbye] = []
+        self.gaps: list[int] = []
+        """How many events it had been given, each time that it was told of a gap."""
 
     @property
     def has_room(self) -> bool:
@@ -173,6 +179,10 @@ class Peer:
 
     def start(self, replay: Callable[[], Any]) -> None:
         self._nursery.start_soon(replay)
+
+    def missed(self) -> None:
+        assert not self.over
+        self.gaps.append(len(self.ids))
 
     def completed(self) -> None:
         assert not self.over
