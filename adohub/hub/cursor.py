@@ -161,10 +161,9 @@ class Cursor:
                 await self._snapshot(resumption.seen)
         elif resumption.lost_after < self._position or self._interest.completes_on is not None:
             latest = await self._journal.latest(self._interest.newest)
-            if not self._is_outdated():
-                newest = self._not_replayed(latest)
-                missed = [event for event in newest if event.position > resumption.lost_after]
-                await self._show(self._interest.selection.choose(missed), self._interest.view)
+            newest = self._not_replayed(latest)
+            missed = [event for event in newest if event.position > resumption.lost_after]
+            await self._show(self._interest.selection.choose(missed), self._interest.view)
 
     def _not_replayed(self, latest: Sequence[Event]) -> Sequence[Event]:
         """Those of `latest` up to the position; notes whether one of them has ended the subscription already.
@@ -225,8 +224,6 @@ class Cursor:
         never catch a head that moves meanwhile, and the head is what it is now.
         """
         async with self._replays.turn:
-            if self._is_outdated():
-                return
             page = self._replays.at_hand(shelf, self._position) or fetched
             if page is not None:
                 self._give(page)

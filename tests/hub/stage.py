@@ -16,7 +16,6 @@ import trio
 import trio.testing
 from attrs import frozen
 
-from adohub.builtin.memory import MemoryStorage
 from adohub.hub import replays
 from adohub.hub.cohort import Interest
 from adohub.hub.cursor import Cursor
@@ -25,12 +24,13 @@ from adohub.hub.recent import Recent
 from adohub.model import Draft, Event, Position, Replay
 from adohub.plugin.storage import Newest, Page, StorageSettings
 from adohub.topics import Selection
+from tests.hub.breaking import BreakingStorage
 from tests.hub.making import SETTINGS, Hub, Peer, draft, interest
 
-Step = Literal["publish", "other", "end", "deliver", "storage", "full", "room", "stop"]
+Step = Literal["publish", "other", "end", "deliver", "storage", "full", "room", "stop", "flush", "fail over"]
 
 
-class CuedStorage(MemoryStorage):
+class CuedStorage(BreakingStorage):
     """The memory engine, behind cues."""
 
     def __init__(self, settings: StorageSettings) -> None:
@@ -98,9 +98,14 @@ DRAFTS: dict[str, Callable[[], Draft]] = {
 
 @frozen
 class Outcome:
-    """What there was, and what the subscriber got of it."""
+    """What there was, and what the subscriber got of it.
+
+    `events` are those of the last epoch, `ended` those of the one before, if there was one.
+    """
 
     events: Sequence[Event]
+    ended: Sequence[Event]
+    gaps: int
     head_at_start: Position
     ids: Sequence[str]
     stops: int
@@ -149,6 +154,7 @@ class _Scene:
         self._peer = peer
         self._left = False
         self._heard_when_left = 0
+        self._ended: Sequence[Event] = ()
         self._head = hub.journal.head
         self._cursor: Cursor = hub.cursor(peer, start.interest)
         if start.resume_at is None:
@@ -164,6 +170,9 @@ class _Scene:
                 await self._hub.publish(DRAFTS[step]())
             case "deliver" | "storage":
                 self._storage.give(step)
+            case "flush" | "fail over":
+                self._ended = await self._events()
+                self._storage.flush() if step == "flush" else self._storage.fail_over()
             case "full":
                 self._peer.full = True
             case "room":
@@ -173,6 +182,11 @@ class _Scene:
                 self._left = True
                 self._heard_when_left = len(self._peer.frames)
         await trio.testing.wait_all_tasks_blocked()
+
+    async def _events(self) -> Sequence[Event]:
+        """What storage has, without a cue."""
+        history = self._storage._history
+        return (await history.read(Selection(["**"]), Position(history.epoch, 0), 10_000)).events
 
     def possible(self) -> Sequence[Step]:
         steps: list[Step] = ["publish", "end"]
@@ -190,12 +204,14 @@ class _Scene:
         self._peer.capacity = None
         self._peer.drain()
         await trio.testing.wait_all_tasks_blocked()
-        page = await self._storage.read(Selection(["**"]), Position(self._head.epoch, 0), 10_000)
+        events = await self._events()
         assert self._hub.journal.head == self._storage.head()
         assert not self._left or len(self._peer.frames) == self._heard_when_left
         heard = self._peer.heard
         return Outcome(
-            page.events,
+            events,
+            self._ended,
+            len(self._peer.gaps),
             self._head,
             self._peer.ids,
             self._peer.stops,
