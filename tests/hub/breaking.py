@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 import trio
 
@@ -54,8 +55,9 @@ class BreakingStorage(MemoryStorage):
     async def follow(self, after: Position) -> AsyncGenerator[Sequence[Event], None]:
         await trio.lowlevel.checkpoint()
         if after.epoch == self._epoch:
-            async for batch in super().follow(after):
-                yield batch
+            async with aclosing(super().follow(after)) as batches:
+                async for batch in batches:
+                    yield batch
 
     def locate(self, seen: Position) -> Located:
         if seen.epoch in self._ancestors:

@@ -17,7 +17,7 @@ from adohub.hub.cursor import Cursor
 from adohub.hub.journal import Journal
 from adohub.hub.replays import Replays
 from adohub.hub.routes import Routes
-from adohub.model import Draft, Event, OnSlow, Position, Replay
+from adohub.model import Draft, Event, OnGap, OnSlow, Position, Replay
 from adohub.plugin.storage import StorageSettings
 from adohub.topics import Selection
 from adohub.wire.encode import View
@@ -214,8 +214,14 @@ class Hub:
         self.replays = Replays(self.journal)
         self.routes = Routes()
 
-    def cursor(self, peer: Peer, interest: Interest, on_slow: OnSlow = "catch-up") -> Cursor:
-        return Cursor(self.journal, self.replays, self.routes, peer, interest, on_slow)
+    def cursor(
+        self,
+        peer: Peer,
+        interest: Interest,
+        on_slow: OnSlow = "catch-up",
+        on_gap: OnGap = "continue",
+    ) -> Cursor:
+        return Cursor(self.journal, self.replays, self.routes, peer, interest, on_slow, on_gap)
 
     async def publish(self, *drafts: Draft) -> list[str]:
         """Append without delivering; the ids."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Literal
 
 import pytest
@@ -67,10 +67,11 @@ class CuedStorage(BreakingStorage):
         return newest
 
     async def follow(self, after: Position) -> AsyncGenerator[Sequence[Event], None]:
-        async for batch in super().follow(after):
-            for one in batch:
-                await self._cue("deliver")
-                yield [one]
+        async with aclosing(super().follow(after)) as batches:
+            async for batch in batches:
+                for one in batch:
+                    await self._cue("deliver")
+                    yield [one]
 
 
 @frozen
