@@ -55,6 +55,7 @@ class Subscription:
     recorder: Recorder = field(factory=Recorder)
     expected: list[dict[str, Any]] = field(factory=list)
     behind: list[Position] = field(factory=list)
+    interrupted: list[Position] = field(factory=list)
     is_in: bool = True
     completions: int = 0
 
@@ -127,11 +128,21 @@ class RoutesAgainstNaiveModel(RuleBasedStateMachine):
         for one in members:
             one.naive_delivery(events, before, refuses=one.recorder.full)
 
+    @rule()
+    def interrupt(self) -> None:
+        self.routes.interrupt(at(self.head))
+        for one in self.all:
+            if one.is_in:
+                one.interrupted.append(at(self.head))
+                one.is_in = False
+        assert not self.routes._by_pattern
+
     @invariant()
     def everybody_heard_what_is_theirs(self) -> None:
         for one in self.all:
             assert one.recorder.heard == one.expected
             assert one.recorder.behind == one.behind
+            assert one.recorder.interrupted == one.interrupted
             assert one.recorder.completions == one.completions
         assert self.routes.members == sum(one.is_in for one in self.all)
 

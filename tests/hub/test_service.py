@@ -21,7 +21,7 @@ from adohub.hub.service import HubService
 from adohub.model import Position, Principal, size_of
 from adohub.plugin.contracts import Channel, PublishRequest, Topic
 from adohub.plugin.registry import Contribution, PluginRecord, Registry
-from adohub.plugin.storage import StorageSettings
+from adohub.plugin.storage import Located, StorageSettings
 from adohub.topics import Selection
 from adohub.version import __version__
 from tests.hub.making import SETTINGS, Hub
@@ -221,6 +221,22 @@ async def test_after_is_any_event_id(world: World) -> None:
     assert ([event.id for event in page.events], page.more) == (ids[2:], False)
     nothing = await world.service.history(OWNER, Selection(["**"]), ids[3], 10)
     assert (list(nothing.events), nothing.more) == ([], False)
+
+
+async def test_after_an_id_of_another_hub_it_is_asked_whether_all_is_there(world: World) -> None:
+    ids = await publish(world, *(tick() for _ in range(3)))
+    storage = world.hub.storage
+    asked: list[Position] = []
+
+    async def confirm(seen: Position) -> Located:
+        asked.append(seen)
+        return Located(Position(seen.epoch, 1), whole=False)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage, "locate", lambda seen: Located(seen, whole=True, certain=False))
+        patch.setattr(storage, "confirm", confirm)
+        page = await world.service.history(OWNER, Selection(["**"]), ids[2], 10)
+    assert ([event.id for event in page.events], asked) == (ids[1:], [storage.head()])
 
 
 @pytest.mark.parametrize("after", [None, "nonsense", "other-0000000000000001"])

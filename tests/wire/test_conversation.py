@@ -204,6 +204,12 @@ class Ledgers(RuleBasedStateMachine):
 
     @precondition(lambda self: any(one.is_live for one in self.open))
     @rule(data=st.data())
+    def miss(self, data: st.DataObject) -> None:
+        one = data.draw(st.sampled_from([one for one in self.open if one.is_live]))
+        assert self.conversation.missed(one.tag) == Started(one.tag, recovered=False)
+
+    @precondition(lambda self: any(one.is_live for one in self.open))
+    @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
         one = data.draw(st.sampled_from([one for one in self.open if one.is_live]))
         assert self.conversation.finished(one.tag) == Stopped(one.tag)
@@ -226,8 +232,8 @@ class Ledgers(RuleBasedStateMachine):
         absent = [stranger, *self.over, *(Tag(*one.tag) for one in self.open)]
         oversteps = list(verbs(self.conversation, data.draw(st.sampled_from(absent))))
         for one in self.open:
-            started, finished, _ = verbs(self.conversation, one.tag)
-            oversteps.append(started if one.is_live else finished)
+            started, missed, finished, _ = verbs(self.conversation, one.tag)
+            oversteps += [started] if one.is_live else [missed, finished]
         if self.phase == "authenticating":
             oversteps.append(lambda: list(self.conversation.receive("PING")))
         else:
@@ -252,6 +258,7 @@ class Ledgers(RuleBasedStateMachine):
 def verbs(conversation: Conversation, tag: Tag) -> Iterator[Callable[[], object]]:
     """Everything a hub can say for the subscription of `tag`."""
     yield lambda: conversation.started(tag)
+    yield lambda: conversation.missed(tag)
     yield lambda: conversation.finished(tag)
     yield lambda: conversation.failed(tag, PeerError("TIMEOUT"), "stream.onX")
 

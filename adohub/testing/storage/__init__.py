@@ -14,6 +14,7 @@ from adohub.testing.storage import (
     following,
     idempotency,
     limits,
+    locating,
     order,
     reading,
     revisions,
@@ -24,7 +25,7 @@ from adohub.testing.storage.words import CHECKS, DURABLE_CHECKS, Check, Engine
 PATIENCE_S = 20.0
 """How long one check may take, in seconds."""
 
-ROOMS = (order, reading, limits, idempotency, revisions, following, surviving)
+ROOMS = (order, reading, limits, idempotency, revisions, following, locating, surviving)
 """Where the checks are."""
 
 
