@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from adohub.errors import AdohubError, Goodbye, PeerError, PluginError, StorageError
-from adohub.model import EXISTS, Draft, Event, Position, Principal, from_fields, now, size_of, timestamp
+from adohub.model import (
+    EXISTS,
+    Draft,
+    Event,
+    Position,
+    Principal,
+    Right,
+    from_fields,
+    now,
+    size_of,
+    timestamp,
+)
 from adohub.plugin.contracts import (
     Action,
     Authenticator,
@@ -28,6 +39,7 @@ from adohub.plugin.contracts import (
 from adohub.plugin.history import History
 from adohub.plugin.hookspecs import hookimpl
 from adohub.plugin.newest import Place, Record
+from adohub.plugin.presence import Presence, Present
 from adohub.plugin.repeats import Repeats
 from adohub.plugin.storage import (
     Located,
@@ -68,6 +80,8 @@ __all__ = [
     "Place",
     "PluginError",
     "Position",
+    "Presence",
+    "Present",
     "Principal",
     "Procedure",
     "Publish",
@@ -76,6 +90,7 @@ __all__ = [
     "Record",
     "Rejection",
     "Repeats",
+    "Right",
     "Route",
     "RouteRequest",
     "RouteResponse",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -26,6 +26,7 @@ from adohub.hub.cohort import Cohort
 from adohub.hub.intake import Intake
 from adohub.hub.journal import Journal
 from adohub.hub.policy import Policy
+from adohub.hub.presence import Registrar
 from adohub.hub.pump import pump
 from adohub.hub.replays import Replays
 from adohub.hub.routes import Routes
@@ -116,13 +117,16 @@ class Daemon:
         routes = Routes(_COHORTS[server.fan_out])
         metrics.deliveries = lambda: routes.given
         keepalive, turn = Keepalive(self._config.keepalive), Turn()
-        service, dispatch = self._hub(journal, routes)
+        registrars = self._registrars(storage, journal)
+        service, dispatch = self._hub(journal, routes, registrars)
         gate = self._entrance(service, dispatch, keepalive, turn)
         listeners = await _listen(server)
         async with trio.open_nursery() as engine_room:
             engine_room.start_soon(journal.keep)
             engine_room.start_soon(journal.recover)
             engine_room.start_soon(pump, journal, routes)
+            for registrar in registrars.values():
+                await engine_room.start(registrar.run, routes)
             engine_room.start_soon(keepalive.run)
             engine_room.start_soon(turn.run)
             for source in self._registry.sources:
@@ -133,28 +137,47 @@ class Daemon:
                 await engine_room.start(self._obey_signals)
             await self._serve(gate, listeners, task_status)
             with trio.move_on_after(FLUSH_S):
+                for registrar in registrars.values():
+                    await registrar.quiet()
                 await journal.flushed()
             engine_room.cancel_scope.cancel()
 
-    def _hub(self, journal: Journal, routes: Routes) -> tuple[HubService, Dispatch]:
+    def _intake(self) -> Intake:
+        return Intake(
+            self._registry.topics,
+            allow_undeclared=self._config.topics.allow_undeclared,
+            endings=self._registry.endings,
+        )
+
+    def _registrars(self, storage: Storage, journal: Journal) -> Mapping[str, Registrar]:
+        """By topic who keeps account of who is present."""
+        intake, grace_s = self._intake(), self._config.presence.grace_ms / 1000
+        return {
+            topic: Registrar(
+                presence, journal, intake, storage.hubs, instance=self._instance, grace_s=grace_s
+            )
+            for topic, presence in self._registry.presences.items()
+        }
+
+    def _hub(
+        self, journal: Journal, routes: Routes, registrars: Mapping[str, Registrar]
+    ) -> tuple[HubService, Dispatch]:
         """What knows nothing of connections."""
         config, registry = self._config, self._registry
-        policy = Policy(config.auth.roles, registry.authorizers, registry.topics)
-        intake = Intake(
-            registry.topics,
-            allow_undeclared=config.topics.allow_undeclared,
-            endings=registry.endings,
-        )
+        readers = {topic: presence.list for topic, presence in registry.presences.items()}
+        policy = Policy(config.auth.roles, registry.authorizers, registry.topics, readers)
         service = HubService(
             registry,
             journal,
-            intake,
+            self._intake(),
             policy,
             engine=config.storage.engine,
             schema_hash=schema_hash(offer(registry, config)),
             instance=self._instance,
+            registrars=registrars,
         )
-        return service, Dispatch(registry, service, journal, Replays(journal), routes, policy)
+        replays = Replays(journal)
+        return service, Dispatch(registry, service, journal, replays, routes, policy, registrars)
 
     def _entrance(self, service: HubService, dispatch: Dispatch, keepalive: Keepalive, turn: Turn) -> Gate:
         """What lets connections in, and all that it needs for them."""

@@ -22,6 +22,12 @@ T = TypeVar("T")
 Replay = Literal["none", "last", "all"]
 """What a fresh subscription gets first: nothing, the newest event per key, or all that is kept."""
 
+Action = Literal["publish", "subscribe", "state_read", "state_write", "workers", "admin"]
+"""What a principal may be allowed; the resource is a topic, a state key or a verb."""
+
+Right = tuple[Action, str]
+"""An action and what it is done to."""
+
 OnGap = Literal["continue", "error"]
 OnSlow = Literal["catch-up", "disconnect", "latest"]
 

@@ -54,6 +54,7 @@ BLIND_CATCHES = {
     "adohub.builtin.sqlite.storage": "a fault of its writing thread, which whoever appends is told",
     "adohub.hub.inbox": "a storage engine, whose append then fails like any other",
     "adohub.hub.trouble": "a storage engine, which is then in trouble",
+    "adohub.hub.presence": "an engine, or what a plugin announces: it is tried again",
     "adohub.hub.supervisor": "a source, which is restarted",
     "adohub.net.dispatch": "a procedure: the one place where its failure becomes a tRPC error",
     "adohub.net.gate": "an authenticator, translated by dispatch",

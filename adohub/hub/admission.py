@@ -37,6 +37,8 @@ class Admission:
     last_event_id: str | None
     on_slow: OnSlow
     channel: Channel
+    input: Any = None
+    """What the channel's own fields say, as its `presence` is given it."""
 
 
 _structure_shared = wire.compile(SubscriptionInput)
@@ -65,8 +67,12 @@ class Entrance:
         shared, own = self._structured({} if given in (ABSENT, None) else given)
         selection = self._select(own)
         channel = self.channel
+        if channel.presence is None:
+            selection = policy.narrowed(principal, selection)
+        else:
+            policy.demand(principal, *channel.presence.attend)
         interest = Interest(
-            policy.narrowed(principal, selection),
+            selection,
             View(whole=channel.whole, tracked=self.tracked, revised=channel.revised),
             channel.completes_on,
             request.tag,
@@ -74,7 +80,9 @@ class Entrance:
             dialect,
         )
         last_event_id = request.last_event_id if request.last_event_id is not None else shared.last_event_id
-        return Admission(interest, shared.replay or channel.replay, last_event_id, channel.on_slow, channel)
+        return Admission(
+            interest, shared.replay or channel.replay, last_event_id, channel.on_slow, channel, own
+        )
 
     def _structured(self, value: object) -> tuple[SubscriptionInput, Any]:
         faults = []

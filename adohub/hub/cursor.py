@@ -201,6 +201,13 @@ class Cursor:
                 [Event(self._position, "", None, self._interest.synced, "")], self._interest.view
             )
 
+    @property
+    def given(self) -> Position:
+        """Everything that it chooses has been given to the subscriber up to here, if not further."""
+        if self._state is _State.LIVE:
+            return self._routes.underway_after or self._journal.head
+        return self._position
+
     # ── replaying ────────────────────────────────────────────────────────────────────────────────────
 
     async def _replay(self) -> None:

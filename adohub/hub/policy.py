@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 
 from adohub.config import Role
 from adohub.errors import PeerError
-from adohub.model import Principal
+from adohub.model import Principal, Right
 from adohub.plugin.contracts import Action, Authorizer, Topic
 from adohub.topics import Selection, is_wild, matches
 
@@ -17,15 +17,23 @@ ALL_RIGHTS = "*"
 
 
 class Policy:
-    """Answers one question: may this principal do this to that? `topics` are the declared ones."""
+    """Answers one question: may this principal do this to that? `topics` are the declared ones.
+
+    `readers`: of some state topics the right to read them, whatever the key.
+    """
 
     def __init__(
-        self, roles: Mapping[str, Role], authorizers: Sequence[Authorizer], topics: Mapping[str, Topic]
+        self,
+        roles: Mapping[str, Role],
+        authorizers: Sequence[Authorizer],
+        topics: Mapping[str, Topic],
+        readers: Mapping[str, Right] | None = None,
     ) -> None:
         self._roles = roles
         self._authorizers = authorizers
         self._topics = tuple(topics)
         self.state_topics = frozenset(name for name, topic in topics.items() if topic.state_keys)
+        self._readers = readers or {}
 
     def allows(self, principal: Principal, action: Action, resource: str) -> bool:
         """Whether `principal` may do `action` to `resource` (a topic, a state key, a verb)."""
@@ -53,8 +61,11 @@ class Policy:
         if self._may_do_everything(principal):
             return selection
         asked = [topic for topic in selection.topics if topic not in self.state_topics]
-        if len(asked) < len(selection.topics):
+        if any(topic in self.state_topics and topic not in self._readers for topic in selection.topics):
             self._demand_keys(principal, selection)
+        for topic in selection.topics:
+            if topic in self._readers:
+                self.demand(principal, *self._readers[topic])
         return evolve(
             selection,
             visible=self._visible(principal, asked),
@@ -66,6 +77,12 @@ class Policy:
             self.demand(principal, "state_read", selection.key)
         elif not self._authorizers and not any(self._patterns(principal, "state_read")):
             self.demand(principal, "state_read", f"{selection.prefix or ''}*")
+
+    def may_read(self, principal: Principal, topic: str, key: str | None) -> bool:
+        """Whether `principal` may see this key of a state topic; of other topics it has nothing to say."""
+        if topic not in self.state_topics:
+            return True
+        return self.allows(principal, *self._readers.get(topic, ("state_read", key or "")))
 
     def _meets_state(self, selection: Selection) -> bool:
         return any(map(selection.covers, self.state_topics))
@@ -103,6 +120,4 @@ class KeyRights:
     principal: Principal
 
     def __call__(self, topic: str, key: str | None) -> bool:
-        return topic not in self.policy.state_topics or self.policy.allows(
-            self.principal, "state_read", key or ""
-        )
+        return self.policy.may_read(self.principal, topic, key)

@@ -66,6 +66,9 @@ class Routes:
         self._cohort = cohort
         self.given = 0
         """How many messages have been handed to members."""
+        self.underway_after: Position | None = None
+        """The head before the delivery that goes on just now: not everybody has been given what follows."""
+        self._listeners: dict[str, Callable[[Event], None]] = {}
         self._cohorts: dict[Interest, Cohort] = {}
         self._by_pattern: dict[str, _ByKey] = {}
         self._matching: dict[str, tuple[_ByKey, ...]] = {}
@@ -85,6 +88,10 @@ class Routes:
         if cohort is not None and cohort.members.pop(member, None) is not None and not cohort.members:
             self._remove(cohort)
 
+    def listen(self, topic: str, tell: Callable[[Event], None]) -> None:
+        """From the next delivery on `tell`, which must not raise, gets the events of `topic` first."""
+        self._listeners[topic] = tell
+
     def interrupt(self, position: Position) -> None:
         """All members leave and are told: theirs was everything up to `position`, and its epoch is over."""
         members = [member for cohort in self._cohorts.values() for member in cohort.members]
@@ -101,6 +108,7 @@ class Routes:
 
         The first step decides who gets what. `before` is the head before the batch.
         """
+        self.underway_after = before
         done, flushes = 0, list[tuple[Cohort, Iterator[Slice]]]()
         for cohort in self._stage(batch):
             if done >= SLICE_BYTES or len(cohort.members) > FEW_MEMBERS:
@@ -123,12 +131,15 @@ class Routes:
                     yield
             if not cohort.members:
                 self._remove(cohort)
+        self.underway_after = None
 
     def _stage(self, batch: Sequence[Event]) -> Iterable[Cohort]:
         """The cohorts that have something to flush."""
         touched: dict[Cohort, None] = {}
         for event in batch:
             bodies: Bodies = {}
+            if event.topic in self._listeners:
+                self._listeners[event.topic](event)
             found = self._matching.get(event.topic)
             for by_key in self._look_up(event.topic) if found is None else found:
                 for cohort in by_key.get(event.key, ()):

@@ -13,8 +13,10 @@ from adohub.errors import PeerError
 from adohub.hub.intake import Intake
 from adohub.hub.journal import Journal
 from adohub.hub.policy import ALL_RIGHTS, Policy
-from adohub.model import EXISTS, Draft, Event, Position, Principal, size_of
+from adohub.hub.presence import Registrar
+from adohub.model import EXISTS, Draft, Event, Position, Principal, Right, size_of
 from adohub.plugin.contracts import Change, Pending, Publish, PublishRequest, Submission
+from adohub.plugin.presence import Present
 from adohub.plugin.registry import Registry
 from adohub.plugin.storage import Page, Receipt
 from adohub.structuring import wire_name
@@ -45,6 +47,7 @@ class HubService:
         engine: str,
         schema_hash: str,
         instance: str,
+        registrars: Mapping[str, Registrar] | None = None,
     ) -> None:
         self._registry = registry
         self._journal = journal
@@ -53,6 +56,7 @@ class HubService:
         self._engine = engine
         self._schema_hash = schema_hash
         self._instance = instance
+        self._registrars = registrars or {}
         self._started_at = trio.current_time()
         self._is_draining: Callable[[], bool] = lambda: False
 
@@ -60,12 +64,17 @@ class HubService:
         """Let `is_draining` say whether `health()` reports it."""
         self._is_draining = is_draining
 
-    def submit(self, principal: Principal, events: Sequence[PublishRequest]) -> Submission:
+    def submit(
+        self, principal: Principal, events: Sequence[PublishRequest], *, by: Right | None = None
+    ) -> Submission:
         """Publish all of `events` or none. See `adohub.plugin.contracts.Hub.submit`."""
+        if by is not None:
+            self.demand(principal, by)
         drafts: list[Draft] = []
         try:
             for event in events:
-                self._policy.demand(principal, "publish", event.topic)
+                if by is None:
+                    self._policy.demand(principal, "publish", event.topic)
                 drafts.append(self._intake.draft(event, principal.name))
         except PeerError as error:
             if len(events) == 1:
@@ -97,6 +106,8 @@ class HubService:
 
     def change(self, principal: Principal, change: Change) -> Pending[int]:
         """Give a key of a state topic a value, or none. See `adohub.plugin.contracts.Hub.change`."""
+        if change.topic in self._registrars:
+            raise PeerError("BAD_REQUEST", f'topic: "{change.topic}" is changed by the hub alone')
         draft = self._intake.change(change, principal.name)
         self._policy.demand(principal, "state_write", draft.key or "")
         return self._journal.submit([draft]).then(lambda receipts: _revision(draft, receipts[0]))
@@ -106,6 +117,14 @@ class HubService:
         permitted = self._policy.narrowed(principal, selection)
         newest = await self._journal.look_at_newest(permitted)
         return [event for event in newest.events if event.position not in newest.ended]
+
+    def present(self, topic: str, key: str | None = None) -> Sequence[Present]:
+        """Who is present. See `adohub.plugin.contracts.Hub.present`."""
+        return self._registrars[topic].present(key)
+
+    def demand(self, principal: Principal, right: Right) -> None:
+        """Raises PeerError FORBIDDEN unless `principal` has `right`."""
+        self._policy.demand(principal, *right)
 
     def trouble(self) -> str | None:
         """What keeps the hub from taking events. See `adohub.plugin.contracts.Hub.trouble`."""

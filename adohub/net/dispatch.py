@@ -12,9 +12,11 @@ import structlog
 
 from adohub.errors import Goodbye, PeerError, StorageError
 from adohub.hub.admission import Admission, entrances
+from adohub.hub.attendance import Attendance
 from adohub.hub.cursor import Cursor, Subscriber, gap_refusal
 from adohub.hub.journal import Journal, Resumption
 from adohub.hub.policy import Policy
+from adohub.hub.presence import Registrar
 from adohub.hub.replays import Replays
 from adohub.hub.routes import Routes
 from adohub.model import Principal
@@ -32,6 +34,9 @@ _InputReader = Callable[[Any], Any]
 Caller = Call
 """Who calls, as a procedure is told; made once for each connection."""
 
+Opened = Cursor | Attendance
+"""A subscription that has begun, or is about to, as its connection holds it."""
+
 Reply = Callable[["Data | Failure"], None]
 """Takes an answer."""
 
@@ -42,7 +47,14 @@ class Dispatch:
     """Runs procedures and opens cursors for any connection."""
 
     def __init__(
-        self, registry: Registry, hub: Hub, journal: Journal, replays: Replays, routes: Routes, policy: Policy
+        self,
+        registry: Registry,
+        hub: Hub,
+        journal: Journal,
+        replays: Replays,
+        routes: Routes,
+        policy: Policy,
+        registrars: Mapping[str, Registrar] | None = None,
     ) -> None:
         self._hub = hub
         self._journal = journal
@@ -50,6 +62,7 @@ class Dispatch:
         self._replays = replays
         self._routes = routes
         self._policy = policy
+        self._registrars = registrars or {}
         topics = registry.payload_marks()
         self._procedures = {
             path: (one, _input_reader(one), _output_marks(one, topics))
@@ -147,8 +160,22 @@ class Dispatch:
             raise gap_refusal()
         return admission, resumption
 
-    def open(self, admission: Admission, resumption: Resumption | None, subscriber: Subscriber) -> Cursor:
-        """Begin to deliver. The subscription's `started` has been sent."""
+    def attendance(self, admission: Admission, subscriber: Subscriber) -> Attendance | None:
+        """Whose presence the subscription is, if it is any: it has to arrive before `started` is sent."""
+        presence = admission.channel.presence
+        if presence is None:
+            return None
+        registrar, given = self._registrars[presence.topic], admission.input
+        return registrar.attendance(subscriber, presence.key(given), presence.about(given))
+
+    def open(
+        self,
+        admission: Admission,
+        resumption: Resumption | None,
+        subscriber: Subscriber,
+        attendance: Attendance | None = None,
+    ) -> Opened:
+        """Begin to deliver. The subscription's `started` has been sent. What it returns is to be left."""
         cursor = Cursor(
             self._journal,
             self._replays,
@@ -158,11 +185,14 @@ class Dispatch:
             admission.on_slow,
             admission.channel.on_gap,
         )
+        if attendance is not None:
+            attendance.serve(cursor)
+            resumption = attendance.begin(resumption)
         if resumption is None:
             cursor.begin(admission.replay)
         else:
             cursor.resume(resumption)
-        return cursor
+        return attendance or cursor
 
     # ── exceptions ───────────────────────────────────────────────────────────────────────────────────
 

@@ -15,10 +15,12 @@ import trio
 from attrs import frozen
 
 from adohub.errors import Goodbye, PeerError
+from adohub.hub.admission import Admission
+from adohub.hub.attendance import Attendance
 from adohub.hub.cohort import Push
-from adohub.hub.cursor import Cursor
+from adohub.hub.journal import Resumption
 from adohub.model import Principal
-from adohub.net.dispatch import Caller, Dispatch
+from adohub.net.dispatch import Caller, Dispatch, Opened
 from adohub.net.host import Host, PeerGone
 from adohub.net.outbox import Outbox
 from adohub.net.tasks import Tasks
@@ -100,7 +102,7 @@ class Session:
             self._caller = dispatch.caller(known)
         else:
             self._identify = known
-        self._cursors: dict[Tag, tuple[str, Cursor]] = {}
+        self._cursors: dict[Tag, tuple[str, Opened]] = {}
         self._calls = 0
         self._call_answered: trio.Event | None = None
         self._goodbye: Goodbye | None = None
@@ -259,11 +261,32 @@ class Session:
         except Exception as error:  # noqa: BLE001 - a channel's select is a stranger's code
             self._fail(tag, self._dispatch.refusal(error, request.path), request.path)
             return
-        self._say(self.conversation.started(tag, recovered=resumption.recovered if resumption else None))
         subscription = _Subscription(self, tag, request.path)
-        cursor = self._dispatch.open(admission, resumption, subscription)
+        attendance = self._dispatch.attendance(admission, subscription)
+        if attendance is None:
+            self._begin(admission, resumption, subscription)
+            return
+
+        async def arrive() -> None:
+            await attendance.arrive()
+            if not attendance.is_over:
+                self._begin(admission, resumption, subscription, attendance)
+
+        self._cursors[tag] = request.path, attendance
+        subscription.start(arrive)
+
+    def _begin(
+        self,
+        admission: Admission,
+        resumption: Resumption | None,
+        subscription: _Subscription,
+        attendance: Attendance | None = None,
+    ) -> None:
+        tag = subscription.tag
+        self._say(self.conversation.started(tag, recovered=resumption.recovered if resumption else None))
+        opened = self._dispatch.open(admission, resumption, subscription, attendance)
         if self.conversation.is_open(tag):
-            self._cursors[tag] = request.path, cursor
+            self._cursors[tag] = subscription.path, opened
 
     def _cancel(self, tag: Tag) -> None:
         self._leave_cursor(tag)
@@ -321,12 +344,12 @@ class Session:
 class _Subscription:
     """What a cursor sees of its session (`adohub.hub.cursor.Subscriber`)."""
 
-    __slots__ = ("_path", "_session", "_tag")
+    __slots__ = ("_session", "path", "tag")
 
     def __init__(self, session: Session, tag: Tag, path: str) -> None:
         self._session = session
-        self._tag = tag
-        self._path = path
+        self.tag = tag
+        self.path = path
 
     @property
     def push(self) -> Push:
@@ -336,13 +359,13 @@ class _Subscription:
         await self._session.outbox.lull()
 
     def start(self, replay: Callable[[], Awaitable[None]]) -> None:
-        self._session.start_soon(lambda: self._session.replay(self._tag, self._path, replay))
+        self._session.start_soon(lambda: self._session.replay(self.tag, self.path, replay))
 
     def missed(self) -> None:
-        self._session.say_missed(self._tag)
+        self._session.say_missed(self.tag)
 
     def completed(self) -> None:
-        self._session.complete(self._tag)
+        self._session.complete(self.tag)
 
     def drop(self, goodbye: Goodbye) -> None:
         self._session.drop(goodbye)

@@ -15,10 +15,10 @@ import trio
 
 from adohub.errors import Goodbye
 from adohub.hub.admission import Admission
+from adohub.hub.attendance import Attendance
 from adohub.hub.cohort import Push
-from adohub.hub.cursor import Cursor
 from adohub.hub.journal import Resumption
-from adohub.net.dispatch import Dispatch
+from adohub.net.dispatch import Dispatch, Opened
 from adohub.net.outbox import Outbox
 from adohub.net.tasks import Tasks
 from adohub.wire.messages import Failure, Ping, Tag
@@ -64,17 +64,22 @@ class EventStream:
         self._inactivity_ms = inactivity_ms
         self._tasks = Tasks(outbox.nursery, self._fault)
         self._scope = trio.CancelScope()
-        self._cursor: Cursor | None = None
+        self._cursor: Opened | None = None
         self._is_over = False
 
-    async def run(self, admission: Admission, resumption: Resumption | None) -> None:
+    async def run(
+        self,
+        admission: Admission,
+        resumption: Resumption | None,
+        attendance: Attendance | None = None,
+    ) -> None:
         """Deliver until it is over or the peer is gone; leaves nothing running. The head has been sent.
 
         Of what was given some may still be queued then.
         """
         try:
             with self._scope:
-                self._cursor = self._dispatch.open(admission, resumption, self)
+                self._cursor = self._dispatch.open(admission, resumption, self, attendance)
                 await self._peer_gone()
         finally:
             if self._cursor is not None:

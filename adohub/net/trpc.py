@@ -14,7 +14,10 @@ import trio
 from attrs import evolve
 
 from adohub.errors import ErrorCode, PeerError
+from adohub.hub.admission import Admission
+from adohub.hub.attendance import Attendance
 from adohub.hub.authentication import Authentication
+from adohub.hub.journal import Resumption
 from adohub.model import Principal
 from adohub.net.calls import HEADERS, JSON, answer_in_lines, answer_whole
 from adohub.net.dispatch import Dispatch
@@ -124,14 +127,31 @@ class Trpc:
         request = request._replace(tag=STREAM)
         admission, resumption = self._dispatch.admit(request, principal, dialect)
         inactivity_ms = self._keepalive.silence_ms if admission.interest.view.tracked else None
-        recovered = resumption.recovered if resumption else None
-        self._begin_stream(exchange, sse.connected(recovered=recovered, inactivity_ms=inactivity_ms))
         stream = EventStream(exchange.outbox, self._dispatch, dialect, request.path, inactivity_ms)
+        attendance = self._dispatch.attendance(admission, stream)
+        try:
+            if attendance is not None:
+                await attendance.arrive()
+            recovered = resumption.recovered if resumption else None
+            self._begin_stream(exchange, sse.connected(recovered=recovered, inactivity_ms=inactivity_ms))
+            await self._run(exchange, stream, admission, resumption, attendance)
+        finally:
+            if attendance is not None:
+                attendance.leave()
+
+    async def _run(
+        self,
+        exchange: Exchange,
+        stream: EventStream,
+        admission: Admission,
+        resumption: Resumption | None,
+        attendance: Attendance | None,
+    ) -> None:
         exchange.on_leave = stream.interrupt
         self._streams[stream] = None
         self._keepalive.accompany(stream)
         try:
-            await stream.run(admission, resumption)
+            await stream.run(admission, resumption, attendance)
         finally:
             self._keepalive.part(stream)
             del self._streams[stream]

@@ -14,8 +14,9 @@ from typing import Any, Literal, Protocol, get_args
 import attrs
 from attrs import field, frozen
 
-from adohub.model import Event, OnGap, OnSlow, Principal, Replay, texts
+from adohub.model import Action, Event, OnGap, OnSlow, Principal, Replay, Right, texts
 from adohub.plugin.pending import Pending
+from adohub.plugin.presence import Presence, Present
 from adohub.plugin.storage import Page, Receipt
 from adohub.structuring import wire_name
 from adohub.topics import Selection, is_pattern, is_topic
@@ -79,6 +80,9 @@ class Channel:
     the number that `Hub.change` has returned for it. With `synced` a subscription begins with the newest
     event of each key that has not ended, whatever `replay` says, then shows this payload, then changes; so it
     does after a gap, too, and then with what has ended since.
+
+    With `presence` whoever subscribes is present while it does. Such a subscription begins where the one
+    before it under the same key has ended, if that was within the grace, whatever `replay` says.
     """
 
     path: str
@@ -95,6 +99,7 @@ class Channel:
     whole: bool = False
     revised: bool = False
     synced: Mapping[str, Any] | None = None
+    presence: Presence | None = None
 
     def __attrs_post_init__(self) -> None:
         _check_path(self.path)
@@ -106,6 +111,9 @@ class Channel:
         _check(
             (self.select is None) == (self.input is None),
             f"channel {self.path}: input and select go together",
+        )
+        _check(
+            self.presence is None or self.select is not None, f"channel {self.path}: presence needs an input"
         )
         for name in (self.key, *self.where):
             _check_field(f"channel {self.path}", name)
@@ -160,9 +168,6 @@ class Authenticator:
     authenticate: Callable[[Credentials], Awaitable[Principal | None]]
 
 
-Action = Literal["publish", "subscribe", "state_read", "state_write", "workers", "admin"]
-"""What a principal may be allowed; the resource is a topic, a state key or a verb."""
-
 Authorizer = Callable[[Principal, str, str], "bool | None"]
 """`(principal, action, resource)`: True allows, False refuses, None leaves it to the next, then to roles."""
 
@@ -174,8 +179,12 @@ Submission = Pending[Sequence[Receipt]]
 class Hub(Protocol):
     """What a procedure or a route may ask of the hub."""
 
-    def submit(self, principal: Principal, events: Sequence[PublishRequest]) -> Submission:
+    def submit(
+        self, principal: Principal, events: Sequence[PublishRequest], *, by: Right | None = None
+    ) -> Submission:
         """Publish all of `events` or none, in this order; awaiting it gives one Receipt each.
+
+        What is demanded of `principal` is the right to publish each topic, or instead of them the right `by`.
 
         Everything that can be refused is refused in the call itself: PeerError (BAD_REQUEST naming each
         wrong field by its wire path, FORBIDDEN, SERVICE_UNAVAILABLE when too much waits for storage).
@@ -196,6 +205,17 @@ class Hub(Protocol):
 
         Whoever has just published finds it there.
         """
+        ...
+
+    def present(self, topic: str, key: str | None = None) -> Sequence[Present]:
+        """Who is present by the records of that topic, or whether `key` is; see `Presence`.
+
+        Raises StorageError as long as that is not known.
+        """
+        ...
+
+    def demand(self, principal: Principal, right: Right) -> None:
+        """Raises PeerError FORBIDDEN unless `principal` has `right`."""
         ...
 
     def trouble(self) -> str | None:

@@ -30,6 +30,7 @@ BUILTINS: Sequence[str] = (
     "agents",
     "system",
     "state",
+    "workers",
     "pages",
 )
 """The plugins in `adohub.builtin`, in load order."""

@@ -9,6 +9,7 @@ import click
 from attrs import field, frozen
 
 from adohub.plugin.contracts import Authenticator, Authorizer, Channel, Procedure, Route, Source, Topic
+from adohub.plugin.presence import Presence
 from adohub.plugin.storage import StorageEngine
 from adohub.structuring import Marks, wire
 from adohub.topics import matches
@@ -84,6 +85,12 @@ class Registry:
         channels = [channel for each in self.contributions for channel in each.channels]
         plain = {channel.path: (channel, False) for channel in channels}
         return plain | {channel.tracked_path: (channel, True) for channel in channels if channel.tracked_path}
+
+    @property
+    def presences(self) -> Mapping[str, Presence]:
+        """What channels say of who is present, by the topic of its records."""
+        channels = (channel for each in self.contributions for channel in each.channels)
+        return {one.presence.topic: one.presence for one in channels if one.presence is not None}
 
     @procedures.default
     def _(self) -> Mapping[str, Procedure]:

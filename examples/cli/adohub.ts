@@ -27,7 +27,7 @@ type Root = {
 type Router<R extends TRPCRouterRecord> = TRPCBuiltRouter<Root, R>;
 
 /** What `hub.info` says as `schemaHash` as long as these are the hub's types. */
-export const schemaHash = '924fcdbe1324995f8c86e4bf0dcd6f95b9f1f5853eb7dd65cb36d577cdad1caa';
+export const schemaHash = '692b475ff242b21402bae4ab42bb983aaad46651e70822943f87572420aee2f9';
 
 /** An event of a `tracked.*` subscription, with its id. */
 export type Tracked<T> = { id: string; data: T };
@@ -66,6 +66,13 @@ export interface ArtifactInput {
   uri?: string | null;
   size?: number | null;
   mediaType?: string | null;
+}
+
+/** Who attends, what it can do, and whatever else others should know of it. */
+export interface AttendInput {
+  workerId: string;
+  capabilities?: string[];
+  metadata?: Record<string, unknown>;
 }
 
 /** With a revision: only if it is the key's. */
@@ -145,6 +152,22 @@ export interface PrefixInput {
   prefix: string;
 }
 
+/**
+ * Somebody who is present, `since` when, and what is said `about` it: the payload of a presence topic.
+ *
+ * `hub` is the instance that answers for it, `ticket` tells its subscription from all others. It has been
+ * given what the channel carries up to `after`, an event id, or else nothing since it began.
+ */
+export interface Present {
+  key: string;
+  about: unknown;
+  since: string;
+  phase: 'arriving' | 'here' | 'away' | 'left' | 'gone';
+  hub: string;
+  ticket: string;
+  after: string;
+}
+
 /** Several events, kept all or none. */
 export interface PublishManyInput {
   events: PublishRequest[];
@@ -164,6 +187,13 @@ export interface PublishedMany {
 /** What the key has come to. */
 export interface Revision {
   revision: number;
+}
+
+/** A command for a worker that is present. */
+export interface SendInput {
+  workerId: string;
+  kind: string;
+  payload?: unknown;
 }
 
 /** With a revision: only if it is the key's; 0 means that there must be no such key yet. */
@@ -253,6 +283,42 @@ export interface TaskProgressEventInput {
   timestamp?: string;
 }
 
+/** A worker that is present, and since when. */
+export interface Worker {
+  workerId: string;
+  capabilities: string[];
+  metadata: Record<string, unknown>;
+  since: string;
+}
+
+/** Something for one worker to do; `commandId` tells it from all others, should it come twice. */
+export interface WorkerCommand {
+  commandId: string;
+  workerId: string;
+  kind: string;
+  payload: unknown;
+  timestamp: string;
+}
+
+/** Something for one worker to do; `commandId` tells it from all others, should it come twice. */
+export interface WorkerCommandInput {
+  commandId: string;
+  workerId: string;
+  kind: string;
+  payload: unknown;
+  timestamp?: string;
+}
+
+/** All workers that are present, in order of their ids. */
+export interface Workers {
+  workers: Worker[];
+}
+
+/** The command is kept, and its worker will be given it. */
+export interface WorkersSent {
+  commandId: string;
+}
+
 /** What subscribers get, by topic. */
 export interface Events {
   'agent.output': AgentOutputEvent;
@@ -262,6 +328,8 @@ export interface Events {
   'system.worker.removed': SystemEvent;
   'task.completed': TaskCompletedEvent;
   'task.progress': TaskProgressEvent;
+  'worker.command': WorkerCommand;
+  'worker.presence': Present;
 }
 
 /** What may be published, by topic. */
@@ -272,6 +340,7 @@ export interface EventInputs {
   'system.worker.removed': SystemEventInput;
   'task.completed': TaskCompletedEventInput;
   'task.progress': TaskProgressEventInput;
+  'worker.command': WorkerCommandInput;
 }
 
 /** An event whole, told by its topic. */
@@ -335,5 +404,13 @@ export type AppRouter = Router<{
     onTaskCompleted: Subscription<{ taskId: string } & SubscriptionInput, Tracked<TaskCompletedEvent>>;
     /** Carries task.progress. Begins with the newest of each key. Completes with task.completed. */
     onTaskProgress: Subscription<{ taskId: string } & SubscriptionInput, Tracked<TaskProgressEvent>>;
+  };
+  workers: {
+    /** Carries worker.command. */
+    attend: Subscription<AttendInput & SubscriptionInput, WorkerCommand>;
+    /** Answers `{workers: [{workerId, capabilities, metadata, since}]}`. */
+    list: Query<void, Workers>;
+    /** Answers `{commandId}` once the command is kept; NOT_FOUND if the worker is not present. */
+    send: Mutation<SendInput, WorkersSent>;
   };
 }>;

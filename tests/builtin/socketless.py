@@ -14,16 +14,16 @@ from attrs import define, field
 from adohub import Principal, StorageSettings
 from adohub.builtin.memory import MemoryStorage
 from adohub.config import Config
-from adohub.errors import Goodbye
-from adohub.hub.cursor import Cursor
+from adohub.errors import Goodbye, PeerError
 from adohub.hub.intake import Intake
 from adohub.hub.journal import Journal
 from adohub.hub.policy import ALL_RIGHTS, Policy
+from adohub.hub.presence import Registrar
 from adohub.hub.pump import pump
 from adohub.hub.replays import Replays
 from adohub.hub.routes import Routes
 from adohub.hub.service import HubService
-from adohub.net.dispatch import Dispatch
+from adohub.net.dispatch import Dispatch, Opened
 from adohub.plugin.loader import load
 from adohub.wire.dialect import JSON_FRAMES
 from adohub.wire.messages import ABSENT, Data, Failure, ProcedureKind, Request, Tag
@@ -41,7 +41,13 @@ class Running:
     nursery: trio.Nursery
     requests: int = 0
 
-    async def call(self, path: str, input: object = ABSENT, kind: ProcedureKind = "mutation") -> Any:
+    async def call(
+        self,
+        path: str,
+        input: object = ABSENT,
+        kind: ProcedureKind = "mutation",
+        by: Principal = OWNER,
+    ) -> Any:
         """The answer's data; raises what the peer would be told as `Refused`."""
         self.requests += 1
         answered = trio.Event()
@@ -52,7 +58,7 @@ class Running:
             answered.set()
 
         request = Request(Tag(self.requests), kind, path, input)
-        unfinished = self.dispatch.call(request, self.dispatch.caller(OWNER), JSON_FRAMES, take)
+        unfinished = self.dispatch.call(request, self.dispatch.caller(by), JSON_FRAMES, take)
         if unfinished is not None:
             await unfinished
         await answered.wait()
@@ -71,13 +77,18 @@ class Running:
         await trio.testing.wait_all_tasks_blocked()
         return str(published["id"])
 
-    async def subscribe(self, path: str, input: object = ABSENT, last: str | None = None) -> Listener:
-        """A subscription, after all that it gets at once."""
+    async def subscribe(
+        self, path: str, input: object = ABSENT, last: str | None = None, by: Principal = OWNER
+    ) -> Listener:
+        """A subscription, after all that it gets at once. Raises PeerError."""
         self.requests += 1
         request = Request(Tag(self.requests), "subscription", path, input, last)
-        admission, resumption = self.dispatch.admit(request, OWNER, JSON_FRAMES)
+        admission, resumption = self.dispatch.admit(request, by, JSON_FRAMES)
         listener = Listener(self.nursery)
-        listener.cursor = self.dispatch.open(admission, resumption, listener)
+        attendance = self.dispatch.attendance(admission, listener)
+        if attendance is not None:
+            await attendance.arrive()
+        listener.cursor = self.dispatch.open(admission, resumption, listener, attendance)
         await trio.testing.wait_all_tasks_blocked()
         return listener
 
@@ -92,7 +103,8 @@ class Listener:
 
     nursery: trio.Nursery
     frames: list[bytes] = field(factory=list)
-    cursor: Cursor | None = None
+    cursor: Opened | None = None
+    fault: PeerError | None = None
     over: bool = False
     gaps: int = 0
 
@@ -104,7 +116,17 @@ class Listener:
         """There is."""
 
     def start(self, replay: Callable[[], Awaitable[None]]) -> None:
-        self.nursery.start_soon(replay)
+        self.nursery.start_soon(self._replay, replay)
+
+    async def _replay(self, replay: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await replay()
+        except PeerError as error:
+            self.fault = error
+
+    def leave(self) -> None:
+        assert self.cursor is not None
+        self.cursor.leave()
 
     def missed(self) -> None:
         self.gaps += 1
@@ -136,17 +158,32 @@ async def running(config: Config | None = None) -> AsyncIterator[Running]:
     state_keys = {name: topic.state_keys for name, topic in registry.topics.items() if topic.state_keys}
     storage = MemoryStorage(StorageSettings(config.storage.max_events, 3600, 300, state_keys=state_keys))
     journal, routes = Journal(storage), Routes()
-    policy = Policy(config.auth.roles, registry.authorizers, registry.topics)
+    readers = {topic: presence.list for topic, presence in registry.presences.items()}
+    policy = Policy(config.auth.roles, registry.authorizers, registry.topics, readers)
     intake = Intake(
         registry.topics, allow_undeclared=config.topics.allow_undeclared, endings=registry.endings
     )
+    instance, grace_s = "0123456789ab", config.presence.grace_ms / 1000
+    registrars = {
+        topic: Registrar(presence, journal, intake, storage.hubs, instance=instance, grace_s=grace_s)
+        for topic, presence in registry.presences.items()
+    }
     service = HubService(
-        registry, journal, intake, policy, engine="memory", schema_hash="0" * 64, instance="0123456789ab"
+        registry,
+        journal,
+        intake,
+        policy,
+        engine="memory",
+        schema_hash="0" * 64,
+        instance=instance,
+        registrars=registrars,
     )
-    dispatch = Dispatch(registry, service, journal, Replays(journal), routes, policy)
+    dispatch = Dispatch(registry, service, journal, Replays(journal), routes, policy, registrars)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.keep)
         nursery.start_soon(pump, journal, routes)
+        for registrar in registrars.values():
+            await nursery.start(registrar.run, routes)
         with trio.fail_after(10):
             yield Running(dispatch, service, nursery)
         nursery.cancel_scope.cancel()
