@@ -83,7 +83,9 @@ class Registrar:
         self._returning: list[Attendance] = []
         self._wake = trio.Event()
         self._progress = trio.Event()
-        self._complaint = ""
+        self._trouble = ""
+        """What has gone wrong in the last round, and may again in the next."""
+        self._told = ""
 
     # ── for subscriptions ────────────────────────────────────────────────────────────────────────────
 
@@ -204,6 +206,7 @@ class Registrar:
     async def _kept_up(self, nursery: trio.Nursery) -> bool:
         """Take all steps that are due; whether none of them failed."""
         self._wake = trio.Event()
+        self._trouble = ""
         try:
             await self._be_current()
             alive = {name for name, neighbour in self._hubs().items() if neighbour.alive}
@@ -212,18 +215,18 @@ class Registrar:
                 pass
         except Exception as error:  # noqa: BLE001 - an announcement is a plugin's, and an engine a stranger's
             self._complain(error)
-            return False
-        self._complaint = ""
-        while self._returning:
-            nursery.start_soon(self._return, self._returning.pop())
-        return True
+        else:
+            while self._returning:
+                nursery.start_soon(self._return, self._returning.pop())
+        self._told = self._trouble
+        return not self._trouble
 
     def _complain(self, error: Exception) -> None:
-        told = f"{type(error).__name__}: {error}"
-        if told != self._complaint:
+        self._trouble = f"{type(error).__name__}: {error}"
+        if self._trouble != self._told:
             is_expected = isinstance(error, StorageError | PeerError)
-            _log.error("presence is not kept", error=told, exc_info=None if is_expected else error)
-        self._complaint = told
+            _log.error("presence is not kept", error=self._trouble, exc_info=None if is_expected else error)
+        self._told = self._trouble
 
     async def _be_current(self) -> None:
         """Know all records there are in the epoch of now."""

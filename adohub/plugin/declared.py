@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from adohub.config import DeclaredChannel
 from adohub.errors import ConfigError, Problem
 from adohub.plugin.contracts import Channel, Topic
+from adohub.plugin.presence import Present
 from adohub.plugin.registry import Contribution
 from adohub.structuring import path_text
 from adohub.topics import is_wild
@@ -47,14 +48,18 @@ def declared_in_toml(
 
 def misfit(channel: Channel, topic: Topic) -> str | None:
     """Why `channel` cannot carry `topic`, if it cannot: it would look for keys where there are none."""
+    if channel.presence is not None and channel.presence.topic == topic.name:
+        is_fit = topic.type is Present and topic.key == "key" and topic.state_keys
+        return None if is_fit else f"topic {topic.name} is no state topic of Present with the key key"
     if channel.key in (None, topic.key):
         return None
     return f"channel {channel.path} is keyed by {channel.key}, its topic {topic.name} by {topic.key}"
 
 
 def carried(channel: Channel) -> Sequence[str]:
-    """The names of the topics that `channel` carries or ends by, patterns left out."""
-    names = (*channel.topics, *filter(None, [channel.completes_on]))
+    """The names of the topics that `channel` carries, ends by or keeps records in, patterns left out."""
+    records = channel.presence.topic if channel.presence is not None else None
+    names = (*channel.topics, *filter(None, [channel.completes_on, records]))
     return [name for name in names if not is_wild(name)]
 
 
