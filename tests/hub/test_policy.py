@@ -9,7 +9,7 @@ import pytest
 from adohub.config import Role
 from adohub.errors import PeerError
 from adohub.hub.policy import ALL_RIGHTS, Policy
-from adohub.model import Event, Position, Principal
+from adohub.model import Event, Position, Principal, Right
 from adohub.plugin.contracts import Action, Authorizer, Topic
 from adohub.topics import Selection
 
@@ -165,6 +165,19 @@ def test_authorizers_are_asked_for_each_key() -> None:
         return resource == "other" if action == "state_read" else None
 
     assert seen(who(), STATE, only_others) == ["state.changed/other"]
+
+
+def test_some_state_is_read_by_a_right_of_its_own_whatever_the_key() -> None:
+    readers: dict[str, Right] = {"worker.presence": ("workers", "list")}
+    topics = {**WITH_STATE, "worker.presence": Topic("worker.presence", key="key", state_keys=5)}
+    policy = Policy({**ROLES, "curious": Role(subscribe=("**",), state_read=("**",))}, (), topics, readers)
+    record = Event(Position("e", 1), "worker.presence", "other", b"{}", "")
+    for selection in (Selection(["worker.presence"]), Selection(["worker.presence"], key="other")):
+        assert policy.narrowed(who("boss"), selection).chooses(record)
+        with pytest.raises(PeerError, match=r'ann may not workers "list"'):
+            policy.narrowed(who("curious"), selection)
+    assert not policy.narrowed(who("curious"), Selection(["**"])).chooses(record)
+    assert policy.narrowed(who("curious", "boss"), Selection(["**"])).chooses(record)
 
 
 def test_equal_rights_make_equal_selections() -> None:

@@ -282,3 +282,26 @@ async def test_joining_delivering_and_leaving_never_checkpoint() -> None:
         routes.join(wanted, recorder, recorder.push)
         at_once(routes.deliver([event(1, "a.x"), event(2, "end.now")], at(0)))
         routes.leave(wanted, recorder)
+
+
+def test_a_listener_is_told_of_its_topic_before_any_member_is() -> None:
+    routes, recorder, told = Routes(), Recorder(), list[tuple[Event, int]]()
+    routes.join(interest("a.*"), recorder, recorder.push)
+    routes.listen("a.x", lambda event: told.append((event, len(recorder.pushed))))
+    events = [event(1, "a.x", "k"), event(2, "a.y", "k"), event(3, "a.x")]
+    at_once(routes.deliver(events, at(0)))
+    assert told == [(events[0], 0), (events[2], 0)]
+    assert len(recorder.heard) == 3
+
+
+def test_while_a_delivery_goes_on_it_is_known_after_which_position() -> None:
+    routes, recorder = Routes(), Recorder()
+    seen: list[Position | None] = []
+
+    def push(frames: bytes) -> bool:
+        seen.append(routes.underway_after)
+        return recorder.push(frames)
+
+    routes.join(interest("a.x"), recorder, push)
+    at_once(routes.deliver([event(5, "a.x", "k")], at(4)))
+    assert (seen, routes.underway_after) == ([at(4)], None)

@@ -8,12 +8,18 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from adohub import Channel, Principal, Procedure, Route, Selection, Topic
+from adohub import Channel, Presence, Principal, Procedure, Route, Selection, Topic
 
 
 @frozen
 class Tick:
     plant_name: str
+
+
+def presence(topic: str) -> Presence:
+    return Presence(
+        topic, str, str, lambda one, what: (what, one.key), ("workers", "attend"), ("workers", "list")
+    )
 
 
 async def answer(request: object) -> Any: ...
@@ -59,6 +65,11 @@ async def answer(request: object) -> Any: ...
             lambda: Channel("a.b", select=lambda _: Selection(["a"])),
             "channel a.b: input and select go together",
         ),
+        (
+            lambda: Channel("a.b", topics=["a.b"], presence=presence("a.c")),
+            "channel a.b: presence needs an input",
+        ),
+        (lambda: presence("A.c"), "'A.c' is no topic name"),
         (lambda: Procedure("double", "query", print), "'double' is no procedure path"),
         (
             lambda: Procedure("a.double", "subscription", print),  # type: ignore[arg-type]

@@ -135,6 +135,23 @@ BROKEN = [
         """,
         "channel x.y is keyed by agentId, its topic task.progress by taskId",
     ),
+    (
+        """
+            from adohub import Presence, Selection
+
+            @attrs.frozen
+            class In:
+                who: str
+
+            here = Presence('state.changed', str, str, print, ('workers', 'attend'), ('workers', 'list'))
+
+            @hookimpl
+            def adohub_channels(config):
+                select = lambda input: Selection(['task.progress'])
+                return [Channel('x.y', topics=['task.progress'], input=In, select=select, presence=here)]
+        """,
+        "topic state.changed is no state topic of Present with the key key",
+    ),
     ("import no_such_module_at_all\n", "cannot be imported: ModuleNotFoundError: No module named"),
     ("def broken(:\n", "cannot be imported: SyntaxError: "),
     ("raise RuntimeError('not today')\n", "cannot be imported: RuntimeError: not today"),
