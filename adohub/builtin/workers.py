@@ -6,7 +6,7 @@ A command is an event under the worker's key; a worker is present while it subsc
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -109,11 +109,22 @@ class Workers:
     workers: Sequence[Worker]
 
 
-def send(input: SendInput, call: Call) -> Pending[Any]:
+def send(input: SendInput, call: Call) -> Pending[Any] | Awaitable[Any]:
     """Answers `{commandId}` once the command is kept; NOT_FOUND if the worker is not present."""
     call.hub.demand(call.principal, SEND)
-    if not call.hub.present(PRESENCE, input.worker_id):
+    if call.hub.present(PRESENCE, input.worker_id):
+        return _command(input, call)
+    return _find_and_command(input, call)
+
+
+async def _find_and_command(input: SendInput, call: Call) -> Any:
+    """For a worker of which this hub has not heard: another one may have let it in just now."""
+    if await call.hub.find_present(PRESENCE, input.worker_id) is None:
         raise PeerError("NOT_FOUND", f'worker "{input.worker_id}" is not present')
+    return await _command(input, call)
+
+
+def _command(input: SendInput, call: Call) -> Pending[Any]:
     command_id = secrets.token_hex(12)
     payload = {
         "commandId": command_id,

@@ -42,6 +42,9 @@ TRY_AGAIN_S = 0.02
 HANDOVER_S = 1.0
 """How long a hub may take to say how far it had come when another takes its subscriber over, in seconds."""
 
+HEARD_S = 1.0
+"""How long what storage has may take to be delivered here, in seconds."""
+
 Hubs = Callable[[], Mapping[str, Neighbour]]
 """See `Storage.hubs`."""
 
@@ -181,6 +184,14 @@ class Registrar:
         if not self._roll.is_of(self._journal.newest.epoch):
             raise StorageError("it is not known yet who is present")
         return self._roll.present(key)
+
+    async def find(self, key: str) -> Present | None:
+        """Who is present under `key`, wherever: what storage has of it is waited for."""
+        await self._be_current()
+        [receipt] = await self._journal.submit([self._steps.question(key)])
+        with trio.move_on_after(HEARD_S):
+            await self._journal.delivered(receipt.position)
+        return next(iter(self.present(key)), None)
 
     # ── the task ─────────────────────────────────────────────────────────────────────────────────────
 

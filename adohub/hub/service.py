@@ -122,6 +122,10 @@ class HubService:
         """Who is present. See `adohub.plugin.contracts.Hub.present`."""
         return self._registrars[topic].present(key)
 
+    async def find_present(self, topic: str, key: str) -> Present | None:
+        """Who is present under `key`. See `adohub.plugin.contracts.Hub.find_present`."""
+        return await self._registrars[topic].find(key)
+
     def demand(self, principal: Principal, right: Right) -> None:
         """Raises PeerError FORBIDDEN unless `principal` has `right`."""
         self._policy.demand(principal, *right)

@@ -14,12 +14,15 @@ from attrs import evolve, frozen
 from adohub.hub.attendance import Attendance
 from adohub.hub.intake import Intake
 from adohub.hub.roll import Entry
-from adohub.model import Draft, Position, now
+from adohub.model import Draft, Position, now, timestamp
 from adohub.plugin.contracts import Change, PublishRequest
 from adohub.plugin.presence import Presence, Present
 
 AUTHOR = "hub:presence"
 """Whose the records and announcements are. One for all hubs: they repeat each other's steps."""
+
+NEVER = -2
+"""A revision that no key ever has."""
 
 
 @frozen
@@ -83,6 +86,10 @@ class Steps:
         if entry.record.phase == "arriving":
             return self._announced(entry, "added", evolve(entry.record, phase="here"))
         return self._announced(entry, "removed", evolve(entry.record, phase="gone", about=None))
+
+    def question(self, key: str) -> Draft:
+        """What storage refuses with the position of the record that there is."""
+        return Draft(self.presence.topic, key, b"null", timestamp(now()), AUTHOR, if_revision=NEVER)
 
     def _announced(self, entry: Entry, what: Literal["added", "removed"], record: Present) -> Step:
         topic, payload = self.presence.announce(entry.record, what)

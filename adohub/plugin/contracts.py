@@ -214,6 +214,13 @@ class Hub(Protocol):
         """
         ...
 
+    async def find_present(self, topic: str, key: str) -> Present | None:
+        """Who is present under `key`; storage is asked, so whom another hub has just let in is found, too.
+
+        Raises StorageError, and PeerError SERVICE_UNAVAILABLE when too much waits for storage.
+        """
+        ...
+
     def demand(self, principal: Principal, right: Right) -> None:
         """Raises PeerError FORBIDDEN unless `principal` has `right`."""
         ...

@@ -59,7 +59,8 @@ PRESENCE = Presence(
 class Link:
     """A hub's way to the storage that it shares. While `is_cut` it hears nothing and can do nothing.
 
-    `appends_left`: after so many appends `on_last` is called, and the last one was not made if `is_lost`.
+    `lag_s`: how long what was appended is on its way here. `appends_left`: after so many appends `on_last` is
+    called, and the last one was not made if `is_lost`.
     """
 
     def __init__(self, shared: MemoryStorage, neighbours: Mapping[str, Neighbour]) -> None:
@@ -67,6 +68,7 @@ class Link:
         self._neighbours = neighbours
         self._head = shared.head()
         self._healed = trio.Event()
+        self.lag_s = 0.0
         self.is_cut = False
         self.is_lost = False
         self.appends_left: int | None = None
@@ -105,6 +107,7 @@ class Link:
     async def follow(self, after: Position) -> AsyncGenerator[Sequence[Event], None]:
         async with aclosing(self._shared.follow(after)) as batches:
             async for batch in batches:
+                await trio.sleep(self.lag_s)
                 while self.is_cut:
                     await self._healed.wait()
                 yield batch

@@ -149,6 +149,20 @@ async def test_every_hub_knows_who_is_present_anywhere() -> None:
         assert (await crew.start("d")).present == ["anna", "ben"]
 
 
+async def test_whom_another_hub_has_just_let_in_is_found_though_nothing_was_heard_of_it() -> None:
+    async with a_crew("a", "b") as crew:
+        crew.hubs["b"].link.lag_s = 0.1
+        for number in range(3):
+            who = f"worker {number}"
+            await crew.hubs["a"].attend(who)
+            assert crew.hubs["b"].registrar.present(who) == []
+            found = await crew.hubs["b"].registrar.find(who)
+            assert found is not None
+            assert (found.key, found.hub) == (who, "a")
+        assert await crew.hubs["b"].registrar.find("nobody") is None
+        assert len(await crew.kept()) == 3
+
+
 async def test_who_moves_to_another_hub_within_the_grace_is_not_announced_and_misses_nothing() -> None:
     async with a_crew("a", "b") as crew:
         anna = await crew.hubs["a"].attend("anna")
