@@ -22,6 +22,7 @@ import type {
   TaskCompletedEvent,
   TaskProgressEvent,
   Tracked,
+  WorkerCommand,
 } from './hub.js';
 
 const trpc = createTRPCClient<AppRouter>({
@@ -79,6 +80,10 @@ const revision: number | undefined = entry?.revision;
 await trpc.state.delete.mutate({ key: 'k', ifRevision: revision });
 const value: unknown = (await trpc.state.list.query({ prefix: '' })).entries[0]?.value;
 
+const sent: string = (await trpc.workers.send.mutate({ workerId: 'w', kind: 'run', payload: [1] })).commandId;
+const [worker] = (await trpc.workers.list.query()).workers;
+if (worker) console.log(sent, worker.workerId, worker.capabilities.length, worker.metadata['os'], Date.parse(worker.since));
+
 // ── subscriptions ──
 
 const progress = trpc.stream.onTaskProgress.subscribe(
@@ -131,6 +136,16 @@ trpc.state.onChange.subscribe(
   },
 );
 
+trpc.workers.attend.subscribe(
+  { workerId: 'w', capabilities: ['gpu'], metadata: { slots: 3 } },
+  {
+    onData: (command) => {
+      same<typeof command, WorkerCommand>();
+      console.log(command.commandId, command.kind, command.payload);
+    },
+  },
+);
+
 // ── events by topic ──
 
 function show(event: HubEvent): void {
@@ -148,6 +163,12 @@ function show(event: HubEvent): void {
       break;
     case 'state.changed':
       console.log(event.payload.op);
+      break;
+    case 'worker.presence':
+      console.log(event.payload.phase);
+      break;
+    case 'worker.command':
+      same<typeof event.payload, WorkerCommand>();
       break;
     default:
       console.log(event.payload.type);
