@@ -306,7 +306,8 @@ class Session:
 
     def say_missed(self, tag: Tag) -> None:
         """The subscription has missed something, and goes on."""
-        self._say(self.conversation.missed(tag))
+        if self.conversation.is_open(tag):
+            self._say(self.conversation.missed(tag))
 
     def complete(self, tag: Tag) -> None:
         """The subscription is over, and its `stopped` is in the outbox."""
