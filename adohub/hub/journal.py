@@ -48,7 +48,7 @@ class Resumption:
     lost_after: Position
     """History has let go of what lies between this and the position.
 
-    Nothing does where an epoch goes on in the next one: what storage has of it is what was seen of it.
+    Nothing does where it is other than was seen: what storage has up to the position has been seen.
     """
     partial: bool = False
     """Whether its id is one of a snapshot that it has not seen the end of."""
@@ -188,10 +188,13 @@ class Journal:
             position = self.tail
             whole = seen == position
         beginning = Position(position.epoch, 0)
-        known = lost_after = seen if seen <= position else beginning
-        if known.epoch != position.epoch:
-            goes_on = located.position.offset == seen.offset or position > self.tail
-            lost_after = position if goes_on else beginning
+        known = seen if seen <= position else beginning
+        if known is seen and seen.epoch == position.epoch:
+            lost_after = seen
+        elif position > self.tail or (known is seen and located.position.offset == seen.offset):
+            lost_after = position
+        else:
+            lost_after = beginning
         return Resumption(position, whole, known, lost_after, partial=whole and partial)
 
     @property

@@ -45,6 +45,8 @@ _log = structlog.get_logger("adohub.pump")
 async def pump(journal: Journal, routes: Routes) -> None:
     """Deliver every event that storage yields, for ever: where storage breaks off, it goes on at the head."""
     while True:
+        if journal.is_outdated:
+            _begin_anew(journal, routes)
         complaint = "the engine stopped following"
         try:
             await _deliver(journal, routes)
@@ -53,8 +55,6 @@ async def pump(journal: Journal, routes: Routes) -> None:
         if not journal.is_outdated:
             _log.warning("storage cannot be followed just now", error=complaint)
             await trio.sleep(FOLLOW_AGAIN_S)
-        if journal.is_outdated:
-            _begin_anew(journal, routes)
 
 
 def _begin_anew(journal: Journal, routes: Routes) -> None:

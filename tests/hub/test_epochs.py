@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from adohub.hub.cohort import Interest
 from adohub.hub.journal import Journal
 from adohub.hub.pump import pump
 from adohub.hub.recent import Recent
-from adohub.model import PARTIAL, OnGap, OnSlow, Position, Replay
+from adohub.model import PARTIAL, Event, OnGap, OnSlow, Position, Replay
 from adohub.plugin.storage import Located, Newest, Receipt, StorageSettings
 from adohub.topics import Selection
 from adohub.wire.encode import View
@@ -129,6 +129,26 @@ async def test_a_new_epoch_takes_no_rest_and_is_logged_once() -> None:
             assert world.hub.journal.head == world.storage.head()
     assert [(one["log_level"], one["before"], one["now"]) for one in log] == [("warning", before, now)]
     assert log[0]["event"].startswith("storage began anew; ")
+
+
+async def test_an_epoch_that_ends_before_delivery_begins_is_one_like_any_other() -> None:
+    class Careless(BreakingStorage):
+        """Follows after a position of whatever epoch."""
+
+        def follow(self, after: Position) -> AsyncGenerator[Sequence[Event], None]:
+            return self._history.follow(after)
+
+    storage = Careless()
+    hub = Hub(storage)
+    storage.flush()
+    ids = await hub.publish(draft("t"))
+    async with trio.open_nursery() as nursery:
+        peer = Peer(nursery)
+        hub.cursor(peer, WILD).begin("none")
+        nursery.start_soon(pump, hub.journal, hub.routes)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (peer.ids, peer.gaps) == (ids, [0])
+        nursery.cancel_scope.cancel()
 
 
 async def test_one_break_after_another_is_told_each_time(world: World) -> None:
@@ -472,6 +492,18 @@ async def test_an_id_of_the_epoch_before_goes_on_in_this_one_where_that_is_known
     world.hub.cursor(peer, WILD).resume(found)
     await trio.testing.wait_all_tasks_blocked()
     assert peer.ids == [str(Position(epoch, 3))]
+
+
+async def test_an_id_of_what_storage_has_lost_in_this_very_epoch_goes_on_before_that(world: World) -> None:
+    ids = await world.publish(draft("t", "a"), draft("t", "b"), draft("t", "c"), draft("t", "d"))
+    after = Position(world.storage.head().epoch, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.storage, "locate", lambda seen: Located(after, whole=False))
+        found = world.hub.journal.locate(ids[2])
+    peer = world.peer()
+    world.hub.cursor(peer, WILD).resume(found)
+    await trio.testing.wait_all_tasks_blocked()
+    assert (found.recovered, peer.ids) == (False, ids[2:])
 
 
 async def test_an_id_from_before_a_flush_shows_also_the_newest_beyond_history() -> None:
