@@ -92,8 +92,12 @@ class _Allowed:
 
 
 @asynccontextmanager
-async def severing_proxy(target_port: int, allowance: Allowance = lambda: None) -> AsyncIterator[Proxy]:
-    """A proxy on a free port in front of `127.0.0.1:target_port`. `allowance` is asked for each connection.
+async def severing_proxy(
+    target_port: int | Callable[[], int], allowance: Allowance = lambda: None
+) -> AsyncIterator[Proxy]:
+    """A proxy on a free port in front of `127.0.0.1:target_port`, which each connection may ask for anew.
+
+    `allowance` is asked for each connection.
 
     A connection that the target does not take is accepted and closed at once. What is open at the end of the
     context is cut.
@@ -102,7 +106,7 @@ async def severing_proxy(target_port: int, allowance: Allowance = lambda: None) 
     proxy = Proxy(listener.socket.getsockname()[1], allowance=allowance)
 
     async def accept(client: trio.SocketStream) -> None:
-        await proxy.forward(client, target_port)
+        await proxy.forward(client, target_port if isinstance(target_port, int) else target_port())
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, accept, [listener])

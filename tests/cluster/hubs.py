@@ -1,0 +1,106 @@
+"""Several hubs over one Redis, each a process with a port of its own, which it keeps over its deaths.
+
+async with valkey(tmp_path) as server, cluster(tmp_path, server.url) as hubs:
+await hubs[0].kill()
+await hubs[0].start()
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import trio
+from attrs import define, field
+
+from tests.cli.processes import Hub, serving
+from tests.net.raw import exchange, head
+from tests.severing import Proxy, severing_proxy
+
+DEADLINE_S = 300.0
+"""After how many seconds a test of many hubs has hung."""
+
+PUBLISH_TIMEOUT_MS = 1000
+"""How long these hubs wait for a Redis that is gone."""
+
+NOTICED_S = 5.0
+"""Within how many seconds a hub is to say that Redis is gone, or back."""
+
+READY, UNREADY = (200, {"status": "ok"}), (503, {"status": "degraded", "storage": "unavailable"})
+
+
+@define(eq=False)
+class Member:
+    """One of the hubs."""
+
+    folder: Path
+    url_of_redis: str
+    _lives: trio.Nursery
+    port: int = 0
+    _hub: Hub | None = field(default=None, init=False)
+
+    @property
+    def url(self) -> str:
+        """Where clients find it, whether it lives or not."""
+        return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> list[str]:
+        """What its present life has logged, without the facts."""
+        assert self._hub is not None
+        return [line["event"] for line in self._hub.log]
+
+    async def start(self) -> None:
+        """Start it, at the port that it had; return once it is ready."""
+        self._hub = await self._lives.start(self._live)
+        self.port = int(self._hub.port)
+
+    async def kill(self) -> None:
+        """SIGKILL, as a crash."""
+        assert self._hub is not None
+        await self._hub.kill()
+
+    async def readiness(self) -> tuple[int, object]:
+        """What a load balancer is told."""
+        response = await exchange(self.port, head("/readyz", {"Host": "hub", "Connection": "close"}))
+        assert response is not None
+        return response.status, json.loads(response.body)
+
+    async def until(self, readiness: tuple[int, object]) -> None:
+        """Return once load balancers are told this. Raises TooSlowError."""
+        with trio.fail_after(NOTICED_S):
+            while await self.readiness() != readiness:  # noqa: ASYNC110 - nothing tells of it
+                await trio.sleep(0.02)
+
+    async def _live(self, *, task_status: trio.TaskStatus[Hub]) -> None:
+        storage = f'[storage]\nengine = "redis"\n[storage.redis]\nurl = "{self.url_of_redis}"\n'
+        toml = f"{storage}publish_timeout_ms = {PUBLISH_TIMEOUT_MS}\n"
+        async with serving(self.folder, toml, port=str(self.port), deadline_s=DEADLINE_S) as hub:
+            task_status.started(hub)
+            status = await hub.run.process.wait()
+            assert status == -signal.SIGKILL, f"a hub ended by itself:\n{hub.run.err}"
+
+
+@asynccontextmanager
+async def cluster(folder: Path, *urls_of_redis: str, number: int = 3) -> AsyncIterator[Sequence[Member]]:
+    """So many hubs over one Redis. Where they reach it by several ways, one hub for each."""
+    ways = urls_of_redis * number if len(urls_of_redis) == 1 else urls_of_redis
+    with trio.fail_after(DEADLINE_S):
+        async with trio.open_nursery() as lives:
+            members = [Member(folder / f"hub-{at}", way, lives) for at, way in enumerate(ways, 1)]
+            for member in members:
+                member.folder.mkdir()
+                lives.start_soon(member.start)
+            while not all(member.port for member in members):  # noqa: ASYNC110
+                await trio.sleep(0.02)
+            yield members
+            lives.cancel_scope.cancel()
+
+
+def crossroads(hubs: Sequence[Member], chance: Random) -> AbstractAsyncContextManager[Proxy]:
+    """A port where each connection meets any of the hubs; `cut` sends all on to others, perhaps."""
+    return severing_proxy(lambda: chance.choice(hubs).port)
