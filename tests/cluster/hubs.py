@@ -71,10 +71,9 @@ class Member:
         return response.status, json.loads(response.body)
 
     async def until(self, readiness: tuple[int, object]) -> None:
-        """Return once load balancers are told this. Raises TooSlowError."""
-        with trio.fail_after(NOTICED_S):
-            while await self.readiness() != readiness:  # noqa: ASYNC110 - nothing tells of it
-                await trio.sleep(0.02)
+        """Return once load balancers are told this."""
+        while await self.readiness() != readiness:  # noqa: ASYNC110 - nothing tells of it
+            await trio.sleep(0.02)
 
     async def _live(self, *, task_status: trio.TaskStatus[Hub]) -> None:
         storage = f'[storage]\nengine = "redis"\n[storage.redis]\nurl = "{self.url_of_redis}"\n'
@@ -99,6 +98,13 @@ async def cluster(folder: Path, *urls_of_redis: str, number: int = 3) -> AsyncIt
                 await trio.sleep(0.02)
             yield members
             lives.cancel_scope.cancel()
+
+
+async def noticed(hubs: Sequence[Member], readiness: tuple[int, object]) -> None:
+    """Return once all of them are ready, or not. Raises TooSlowError if one does not notice in time."""
+    with trio.fail_after(NOTICED_S):
+        for hub in hubs:
+            await hub.until(readiness)
 
 
 def crossroads(hubs: Sequence[Member], chance: Random) -> AbstractAsyncContextManager[Proxy]:

@@ -154,6 +154,7 @@ class Author:
                 ids = await client.publish_many(events)
             except PeerError as error:
                 self.refusals.append((error.code, trio.current_time() - began))
+                self._news.unpark_all()
                 continue
             self.acknowledged.update(zip(messages, ids, strict=True))
             self._news.unpark_all()
@@ -167,4 +168,9 @@ class Author:
         """Return once `more` than now are acknowledged."""
         wanted = len(self.acknowledged) + more
         while len(self.acknowledged) < wanted:
+            await self._news.park()
+
+    async def until_refused(self) -> None:
+        """Return once something was refused."""
+        while not self.refusals:
             await self._news.park()
