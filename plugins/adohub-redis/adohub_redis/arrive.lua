@@ -51,6 +51,7 @@ local function decimal(offset)
   return string.format('%.0f', offset)
 end
 
+-- What follows goes on after `base`, also in a new epoch.
 local function begin_epoch()
   local later = later_epoch()
   if epoch and redis.call('EXISTS', stream(epoch)) == 1 then
@@ -61,7 +62,7 @@ local function begin_epoch()
     make_stream(stream(later))
     lineage = ''
   end
-  epoch, holes = later, ''
+  epoch, holes = later, base > head and decimal(head) .. ':' .. decimal(base) .. ' ' or ''
 end
 
 if not epoch then
