@@ -1,6 +1,6 @@
 """Several hubs over one Redis, each a process with a port of its own, which it keeps over its deaths.
 
-async with valkey(tmp_path) as server, cluster(tmp_path, server.url) as hubs:
+async with valkey(tmp_path) as server, cluster(tmp_path, *3 * [server.url]) as hubs:
 await hubs[0].kill()
 await hubs[0].start()
 """
@@ -38,7 +38,7 @@ class Member:
     """One of the hubs."""
 
     folder: Path
-    url_of_redis: str
+    storage: str
     _lives: trio.Nursery
     port: int = 0
     _hub: Hub | None = field(default=None, init=False)
@@ -76,28 +76,41 @@ class Member:
             await trio.sleep(0.02)
 
     async def _live(self, *, task_status: trio.TaskStatus[Hub]) -> None:
-        storage = f'[storage]\nengine = "redis"\n[storage.redis]\nurl = "{self.url_of_redis}"\n'
-        toml = f"{storage}publish_timeout_ms = {PUBLISH_TIMEOUT_MS}\n"
-        async with serving(self.folder, toml, port=str(self.port), deadline_s=DEADLINE_S) as hub:
+        async with serving(self.folder, self.storage, port=str(self.port), deadline_s=DEADLINE_S) as hub:
             task_status.started(hub)
             status = await hub.run.process.wait()
             assert status == -signal.SIGKILL, f"a hub ended by itself:\n{hub.run.err}"
 
 
 @asynccontextmanager
-async def cluster(folder: Path, *urls_of_redis: str, number: int = 3) -> AsyncIterator[Sequence[Member]]:
-    """So many hubs over one Redis. Where they reach it by several ways, one hub for each."""
-    ways = urls_of_redis * number if len(urls_of_redis) == 1 else urls_of_redis
+async def cluster(
+    folder: Path, *urls_of_redis: str, wait_replicas: int = 0
+) -> AsyncIterator[Sequence[Member]]:
+    """Hubs that are one, each of which finds Redis at its own of these URLs."""
     with trio.fail_after(DEADLINE_S):
         async with trio.open_nursery() as lives:
-            members = [Member(folder / f"hub-{at}", way, lives) for at, way in enumerate(ways, 1)]
-            for member in members:
-                member.folder.mkdir()
-                lives.start_soon(member.start)
-            while not all(member.port for member in members):  # noqa: ASYNC110
-                await trio.sleep(0.02)
+            members = [
+                Member(folder / f"hub-{number}", _storage(url, wait_replicas), lives)
+                for number, url in enumerate(urls_of_redis, 1)
+            ]
+            async with trio.open_nursery() as starting:
+                for member in members:
+                    member.folder.mkdir()
+                    starting.start_soon(member.start)
             yield members
             lives.cancel_scope.cancel()
+
+
+def _storage(url: str, wait_replicas: int) -> str:
+    """The configuration of a hub over the Redis at `url`."""
+    return f"""
+[storage]
+engine = "redis"
+[storage.redis]
+url = "{url}"
+publish_timeout_ms = {PUBLISH_TIMEOUT_MS}
+wait_replicas = {wait_replicas}
+"""
 
 
 async def noticed(hubs: Sequence[Member], readiness: tuple[int, object]) -> None:

@@ -19,6 +19,7 @@ from adohub.client.session import State
 from adohub.errors import PeerError
 from tests.cli.processes import history, progress
 from tests.cluster.hubs import Member
+from tests.running import Refused, open_peer, request
 
 TOPIC = "task.progress"
 EVERYTHING: Mapping[str, Any] = {"topics": [TOPIC], "replay": "all"}
@@ -30,6 +31,14 @@ PACE_S = 0.01
 MOST_AT_ONCE = 6
 
 
+def subscription(path: str, input: Mapping[str, Any], last_event_id: str | None = None) -> dict[str, Any]:
+    """A subscription as @trpc/client asks for it."""
+    message = request(1, "subscription", path, dict(input))
+    if last_event_id is not None:
+        message["params"]["lastEventId"] = last_event_id
+    return message
+
+
 def at_once() -> Iterator[float]:
     """Waits between attempts to connect, in seconds: short, so that many fit into a test."""
     return repeat(RECONNECT_S)
@@ -38,6 +47,11 @@ def at_once() -> Iterator[float]:
 def epochs(ids: Sequence[str]) -> list[str]:
     """The epochs that these are of, in the order in which they come."""
     return list(dict.fromkeys(one.partition("-")[0] for one in ids))
+
+
+def acknowledged(authors: Sequence[Author]) -> dict[str, str]:
+    """All that they have been told, whoever of them."""
+    return {message: event_id for author in authors for message, event_id in author.acknowledged.items()}
 
 
 @define(eq=False)
@@ -62,18 +76,18 @@ class Witness:
         """What its author wrote into it."""
         return str(self._payloads[event_id]["message"])
 
-    def check_once(self, ids: Sequence[str], authors: Sequence[Author]) -> None:
-        """These ids, in this order, are all that was acknowledged, and everything in them is there once.
+    def check_once(self, ids: Sequence[str], acknowledged: Mapping[str, str]) -> None:
+        """These ids, in this order, have all that was acknowledged, and everything in them is there once.
 
         Each author's come in the order of its writing.
         """
         assert ids == sorted(set(ids))
-        place = {message: event_id for event_id in ids if (message := self.message(event_id))}
+        place = {self.message(event_id): event_id for event_id in ids}
         assert len(place) == len(ids), f"twice: {Counter(map(self.message, ids)).most_common(3)}"
-        for author in authors:
-            assert author.acknowledged.items() <= place.items(), f"{author.name}: acknowledged and not there"
-            own = [message for message in place if message.startswith(f"{author.name} ")]
-            assert own == sorted(own, key=lambda message: int(message.split()[1])), author.name
+        assert acknowledged.items() <= place.items(), "acknowledged and not there"
+        for author in {message.split()[0] for message in place}:
+            own = [int(message.split()[1]) for message in place if message.split()[0] == author]
+            assert own == sorted(own), f"{author} did not write in this order"
 
 
 @define(eq=False)
@@ -117,6 +131,48 @@ class Watcher:
 
     def _note(self, state: State) -> None:
         self.connections += state == "open"
+
+
+GAP = "gap"
+"""What a listener hears between events where the hub says that some may be missing."""
+
+
+@define(eq=False)
+class Listener:
+    """Subscribes once, on one connection, and takes down all that is said: ids of events, and GAP."""
+
+    witness: Witness
+    heard: list[str] = field(factory=list)
+    _news: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot, init=False)
+
+    async def listen(
+        self, url: str, last_event_id: str | None = None, *, task_status: trio.TaskStatus[None]
+    ) -> None:
+        """Listen for ever."""
+        async with open_peer(url) as peer:
+            await peer.tell(subscription("stream.onEvent", EVERYTHING, last_event_id))
+            task_status.started()
+            while True:
+                match await peer.hear():
+                    case {"result": {"type": "data", "data": event}}:
+                        self.heard.append(self.witness.saw(event))
+                    case {"result": {"type": "started", "recovered": False}}:
+                        self.heard.append(GAP)
+                    case {"error": shape}:
+                        raise Refused(shape)
+                self._news.unpark_all()
+
+    async def until(self, enough: Callable[[Sequence[str]], object]) -> None:
+        """Return once `enough(heard)`."""
+        while not enough(self.heard):
+            await self._news.park()
+
+    @property
+    def parts(self) -> tuple[list[str], list[str]]:
+        """What it heard before the gap, and after it. There must have been one."""
+        assert self.heard.count(GAP) == 1
+        at = self.heard.index(GAP)
+        return self.heard[:at], self.heard[at + 1 :]
 
 
 @define(eq=False)
