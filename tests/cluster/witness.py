@@ -179,42 +179,48 @@ class Listener:
 class Author:
     """Publishes `NAME 0`, `NAME 1` … in this order, a few at a time, each again until it is acknowledged.
 
+    One that is `fickle` goes on with others where something was refused.
+
     `acknowledged` maps them to the ids of their events. `refusals` has the codes of what failed, and the time
     each took, in seconds.
     """
 
     name: str
     chance: Random
+    fickle: bool = False
     acknowledged: dict[str, str] = field(factory=dict)
     refusals: list[tuple[str, float]] = field(factory=list)
-    _enough: bool = False
+    _written: int = field(default=0, init=False)
+    _enough: bool = field(default=False, init=False)
     _news: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot, init=False)
 
     async def write(self, url: str) -> None:
         """Publish until it is told to `finish`."""
         async with connect(url, backoff=at_once) as client:
             while not self._enough:
-                first = len(self.acknowledged)
-                serials = range(first, first + self.chance.randint(1, MOST_AT_ONCE))
-                await self._publish(client, [f"{self.name} {serial}" for serial in serials])
+                first, self._written = self._written, self._written + self.chance.randint(1, MOST_AT_ONCE)
+                serials = range(first, self._written)
+                while not await self._publish(client, [f"{self.name} {serial}" for serial in serials]):
+                    if self.fickle:
+                        break
                 await trio.sleep(PACE_S)
 
-    async def _publish(self, client: Client, messages: Sequence[str]) -> None:
+    async def _publish(self, client: Client, messages: Sequence[str]) -> bool:
         events = [
             {"topic": TOPIC, "payload": progress(self.name, 1, message), "idempotencyKey": message}
             for message in messages
         ]
-        while True:
-            began = trio.current_time()
-            try:
-                ids = await client.publish_many(events)
-            except PeerError as error:
-                self.refusals.append((error.code, trio.current_time() - began))
-                self._news.unpark_all()
-                continue
+        began = trio.current_time()
+        try:
+            ids = await client.publish_many(events)
+        except PeerError as error:
+            self.refusals.append((error.code, trio.current_time() - began))
+            return False
+        else:
             self.acknowledged.update(zip(messages, ids, strict=True))
+            return True
+        finally:
             self._news.unpark_all()
-            return
 
     def finish(self) -> None:
         """Let it end, once what it has begun is acknowledged."""
