@@ -8,7 +8,9 @@
 --
 -- Returns {"anew"} if the epoch is over or the server is another one: nothing has been done then. Otherwise
 -- {"kept", moment, {verdict…}}: the offset of a new event; or "again OFFSET TIMESTAMP" of a repetition, or
--- "revision OFFSET", or "full OFFSET". An append that is sent again is answered as it was the first time.
+-- "revision OFFSET", or "full OFFSET". An append that is sent again is answered as it was the first time. One
+-- that comes when a later one is done has been on a broken line, and has been sent again or given up: it is
+-- refused.
 
 -- How many events more than twice max_events there may be: that is for tidy.lua to see to, which knows what
 -- each hub has been given. A hub that has fallen behind so far has missed some.
@@ -23,11 +25,15 @@ if meta[1] ~= ARGV[1] or meta[2] ~= replid or redis.call('EXISTS', KEYS[2]) == 0
   return {'anew'}
 end
 
-local number = ARGV[2]
+local number = tonumber(ARGV[2])
 local sent = redis.call('GET', KEYS[9])
 if sent then
   local last, answer = string.match(sent, '^(%d+) (.*)$')
-  if last == number then
+  last = tonumber(last)
+  if number < last then
+    return redis.error_reply('LATE a later append of this hub is done')
+  elseif number == last then
+    redis.call('EXPIRE', KEYS[9], ARGV[8]) -- a write, for WAIT on this connection to wait for
     return cmsgpack.unpack(answer)
   end
 end
@@ -176,5 +182,5 @@ if head > before then
   end
 end
 local answer = {'kept', now, verdicts}
-redis.call('SET', KEYS[9], number .. ' ' .. cmsgpack.pack(answer), 'EX', ARGV[8])
+redis.call('SET', KEYS[9], ARGV[2] .. ' ' .. cmsgpack.pack(answer), 'EX', ARGV[8])
 return answer

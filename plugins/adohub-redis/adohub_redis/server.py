@@ -109,7 +109,8 @@ class Server:
     ) -> Sequence[Receipt] | None:
         """Keep `drafts`; None if that has to be asked again, of who holds what now.
 
-        `number` grows from append to append; one that is sent again under its number is done once.
+        `number` grows from append to append; one that is sent again under its number is done once. Whatever
+        comes after a later one is refused with StorageError.
         """
         settings = self.settings
         names = ("newest", "order", "state", "ending", "live", "arrivals")
