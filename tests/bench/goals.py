@@ -144,6 +144,14 @@ GOALS: Sequence[Goal] = (
         0.9,
     ),
     Goal(
+        "server time per delivery of one of two hubs to a single one's",
+        lambda results: results.compared(
+            ("fanout-across", SHARED, "server per delivery"), ("fanout", HUB, "server per delivery")
+        ),
+        False,
+        1.1,
+    ),
+    Goal(
         "what the load generator receives", _itself("ceiling", "received/s", "c-loop"), True, 2e6, unit="/s"
     ),
 )

@@ -13,6 +13,9 @@ class Plan:
     adohub keeps while a subscriber does not read; they are published before it stops, so that what it costs
     shows by itself.
 
+    `across_window`: wider than `fanout_window`, since an event is on its way for longer through two hubs; it
+    is to keep the one that delivers as busy.
+
     `callers`: how many connections make HTTP calls. `calls_warm_s` is how long Node takes to compile what
     answers them. `sse_window` is small and `sse_s` long because trpc sends all that is on its way at once:
     a window more or less must not matter.
@@ -35,6 +38,7 @@ class Plan:
     steady_s: float = 10
 
     across_events_per_s: int = 5000
+    across_window: int = 64
 
     few_tasks: int = 100
     many_tasks: int = 2000
@@ -108,6 +112,7 @@ TINY = Plan(
     steady_subscribers=10,
     steady_s=0.2,
     across_events_per_s=500,
+    across_window=8,
     few_tasks=5,
     many_tasks=10,
     tasks_window=4,

@@ -27,7 +27,7 @@ async def fanout_across(rig: Rig, peer: Peer) -> Figures:
     """Two hubs, many subscribers on the one to a task that is published on the other, closed loop."""
     plan = rig.plan
     span, ledgers = await _measured(
-        rig, peer, plan.measure_s, subscribers=plan.fanout_subscribers, window=plan.fanout_window
+        rig, peer, plan.measure_s, subscribers=plan.fanout_subscribers, window=plan.across_window
     )
     if ledgers.missing or ledgers.repeated or ledgers.late:
         raise BenchError(f"not every event came once and in order: {ledgers}")
