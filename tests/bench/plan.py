@@ -13,8 +13,8 @@ class Plan:
     adohub keeps while a subscriber does not read; they are published before it stops, so that what it costs
     shows by itself.
 
-    `across_window`: wider than `fanout_window`, since an event is on its way for longer through two hubs; it
-    is to keep the one that delivers as busy.
+    `across_window`: wider than `fanout_window`, since an event is on its way for longer through two hubs, and
+    the one that delivers is to be busy.
 
     `callers`: how many connections make HTTP calls. `calls_warm_s` is how long Node takes to compile what
     answers them. `sse_window` is small and `sse_s` long because trpc sends all that is on its way at once:
