@@ -16,6 +16,19 @@ Fsync = Literal["always", "everysec", "no"]
 USER = "hub"
 """Who `acl` lets in."""
 
+ENOUGH = (
+    "+@read",
+    "+@write",
+    "+@connection",
+    "+@scripting",
+    "+@pubsub",
+    "-@dangerous",
+    "+info",
+    "+time",
+    "+wait",
+)
+"""What a hub's user must be allowed to do with its keys and channels, as ACL rules."""
+
 _SECRET = "s3cret"  # noqa: S105 - of a server that lives for one test
 
 
@@ -46,7 +59,7 @@ def valkey(
 @asynccontextmanager
 async def acl(
     directory: Path,
-    commands: Iterable[str] = ("+@all", "-@dangerous", "-@admin"),
+    commands: Iterable[str] = ENOUGH,
     *,
     prefix: str = "ado",
 ) -> AsyncIterator[Server]:
@@ -55,7 +68,7 @@ async def acl(
     `commands`: what else the user may do, as ACL rules. `Server.command` is still the default user's, who may
     do everything. Raises StartFailed.
     """
-    own = (f"~{{{prefix}}}:*", f"~{prefix}:*", "resetchannels", f"&{prefix}:*")
+    own = (f"~{{{prefix}}}:*", "resetchannels", f"&{prefix}:*")
     user = " ".join([f"user {USER} on >{_SECRET}", *own, *commands])
     lines = durability(appendonly=True, fsync="always")
     async with server(directory, *lines, user, login=f"{USER}:{_SECRET}@") as restricted:
