@@ -19,6 +19,9 @@ SOME = 30
 
 CUTS = 8
 
+PAUSE_S = 6.0
+"""Longer than anything that a hub waits for here, and than others take it to live without a word."""
+
 Outage = Callable[[Server], AbstractAsyncContextManager[None]]
 
 
@@ -34,7 +37,9 @@ async def killed(server: Server) -> AsyncIterator[None]:
 async def stopped(server: Server) -> AsyncIterator[None]:
     """Nobody answers, and nothing is closed."""
     await server.stop_process()
+    goes_on = trio.current_time() + PAUSE_S
     yield
+    await trio.sleep_until(goes_on)
     await server.cont()
 
 
