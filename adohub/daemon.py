@@ -129,7 +129,7 @@ class Daemon:
                 await engine_room.start(registrar.run, routes)
             engine_room.start_soon(keepalive.run)
             engine_room.start_soon(turn.run)
-            for source in self._registry.sources:
+            for source in (*self._registry.sources, *storage.sources()):
                 engine_room.start_soon(
                     supervise, source, service.publisher(source.name), metrics.source_restarts.add
                 )

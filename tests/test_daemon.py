@@ -14,7 +14,7 @@ import trio
 import trio.testing
 from attrs import define, field
 
-from adohub import Draft, Receipt, StorageEngine, StorageSettings
+from adohub import Draft, Publish, Receipt, Source, StorageEngine, StorageSettings
 from adohub import Storage as StorageContract
 from adohub.builtin.memory import MemoryStorage
 from adohub.config import Auth, Config, Role, Server, Storage
@@ -234,6 +234,28 @@ class SlowStorage(MemoryStorage):
         receipts = await super().append(drafts)
         self.history.append(f"{len(drafts)} stored")
         return receipts
+
+
+class Spring(MemoryStorage):
+    """Takes something in by itself."""
+
+    def sources(self) -> Sequence[Source]:
+        return [Source("spring", self._spring)]
+
+    async def _spring(self, publish: Publish) -> None:
+        await publish("task.completed", completed("t"))
+
+
+async def test_what_a_storage_engine_takes_in_by_itself_is_published() -> None:
+    @asynccontextmanager
+    async def open_spring(settings: StorageSettings) -> AsyncIterator[StorageContract]:
+        yield Spring(settings)
+
+    config = Config(server=Server(port=0), storage=Storage(engine="spring"))
+    spring = Contribution("spring", storage_engines=[StorageEngine("spring", open_spring)])
+    async with running_hub(config, spring) as hub, open_peer(hub.url) as peer:
+        await peer.subscribe(1, "stream.onTaskCompleted", {"taskId": "t"})
+        assert (await peer.hear())["result"]["data"]["taskId"] == "t"
 
 
 @pytest.mark.parametrize("hurried", [False, True], ids=["one stop", "two stops"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -143,9 +143,8 @@ class HubService:
         """What the source of this name publishes with; it may publish anything."""
         principal = Principal(f"source:{source}", roles=[ALL_RIGHTS])
 
-        async def publish(topic: str, payload: object, /) -> str:
-            receipts = await self.submit(principal, [PublishRequest(topic, payload)])
-            return str(receipts[0].position)
+        def publish(topic: str, payload: object, /, *, idempotency_key: str | None = None) -> Awaitable[str]:
+            return _id(self.submit(principal, [PublishRequest(topic, payload, idempotency_key)]))
 
         return publish
 
@@ -189,6 +188,11 @@ class HubService:
             "engine": self._engine,
             "schemaHash": self._schema_hash,
         }
+
+
+async def _id(submission: Submission) -> str:
+    receipts = await submission
+    return str(receipts[0].position)
 
 
 def _revision(draft: Draft, receipt: Receipt) -> int:

@@ -17,6 +17,7 @@ from attrs import field, frozen
 from adohub.model import Action, Event, OnGap, OnSlow, Principal, Replay, Right, texts
 from adohub.plugin.pending import Pending
 from adohub.plugin.presence import Presence, Present
+from adohub.plugin.source import Publish, Source
 from adohub.plugin.storage import Page, Receipt
 from adohub.structuring import wire_name
 from adohub.topics import Selection, is_pattern, is_topic
@@ -136,24 +137,6 @@ class Channel:
         if self.tracked is None and self.path.startswith("stream."):
             return "tracked." + self.path.removeprefix("stream.")
         return self.tracked
-
-
-class Publish(Protocol):
-    """How a source publishes: `await publish(topic, payload)` returns the event id once storage holds it.
-
-    `payload` is an instance of the topic's class, or a mapping in wire form. Raises PeerError for an event
-    that the topic does not allow, StorageError when it cannot be kept.
-    """
-
-    async def __call__(self, topic: str, payload: object, /) -> str: ...
-
-
-@frozen
-class Source:
-    """A long-running producer: `run(publish)` is supervised, and restarted with backoff when it raises."""
-
-    name: str
-    run: Callable[[Publish], Awaitable[None]]
 
 
 Credentials = Mapping[str, Any]

@@ -15,6 +15,7 @@ import trio
 from attrs import field, frozen
 
 from adohub.model import EXISTS, Draft, Event, Position
+from adohub.plugin.source import Source
 from adohub.topics import Selection
 
 Rejection = Literal["", "revision", "full"]
@@ -157,6 +158,12 @@ class Storage(Protocol):
         """
         ...
 
+    def sources(self) -> Sequence[Source]:
+        """What the engine itself takes in from elsewhere, or gives: run as plugins' sources are, while it is
+        open.
+        """
+        ...
+
 
 class Unshared(ABC):
     """What an engine has to say of other hubs when there are none, and when its epoch lasts."""
@@ -189,6 +196,10 @@ class Unshared(ABC):
     def hubs(self) -> Mapping[str, Neighbour]:
         """See `Storage`."""
         return {self._instance: Neighbour(alive=True, delivered=self.head())}
+
+    def sources(self) -> Sequence[Source]:
+        """See `Storage`."""
+        return ()
 
 
 @frozen

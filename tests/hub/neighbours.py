@@ -25,7 +25,7 @@ from adohub.hub.pump import pump
 from adohub.hub.replays import Replays
 from adohub.hub.routes import Routes
 from adohub.model import Draft, Event, Position
-from adohub.plugin.contracts import Topic
+from adohub.plugin.contracts import Source, Topic
 from adohub.plugin.presence import Presence, Present
 from adohub.plugin.storage import Located, Neighbour, Newest, Page, Receipt, StorageSettings
 from adohub.topics import Selection
@@ -140,6 +140,9 @@ class Link:
 
     def hubs(self) -> Mapping[str, Neighbour]:
         return self._neighbours
+
+    def sources(self) -> Sequence[Source]:
+        return ()
 
 
 class Caller(Peer):

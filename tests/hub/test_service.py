@@ -164,6 +164,23 @@ async def test_a_source_publishes_as_itself_and_may_publish_anything(world: Worl
         await publish_as_source("garden.tick", {})
 
 
+async def test_a_source_publishes_in_the_order_of_its_calls_whatever_it_awaits_first(world: World) -> None:
+    publish_as_source = world.service.publisher("ticks")
+    first, second = [publish_as_source("garden.note", {"text": text}) for text in ("one", "two")]
+    ids = [await second, await first]
+    page = await world.service.history(OWNER, Selection(["**"]), None, 10)
+    assert [event.id for event in page.events] == ids[::-1]
+    assert [event.payload["text"] for event in page.events] == ["one", "two"]
+
+
+async def test_what_a_source_repeats_under_its_key_is_there_once(world: World) -> None:
+    one, other = world.service.publisher("ticks"), world.service.publisher("tocks")
+    note = {"text": "hello"}
+    first = await one("garden.note", note, idempotency_key="k")
+    assert await one("garden.note", note, idempotency_key="k") == first
+    assert await other("garden.note", note, idempotency_key="k") != first
+
+
 # ── looking back ─────────────────────────────────────────────────────────────────────────────────────
 
 

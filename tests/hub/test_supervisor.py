@@ -16,7 +16,7 @@ def anyio_backend() -> object:
     return ("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})
 
 
-async def publish(topic: str, payload: object, /) -> str:
+async def publish(topic: str, payload: object, /, *, idempotency_key: str | None = None) -> str:
     return f"{topic}-1"
 
 

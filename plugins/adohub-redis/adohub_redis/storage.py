@@ -22,6 +22,7 @@ from adohub import (
     Position,
     Receipt,
     Selection,
+    Source,
     Storage,
     StorageError,
     StorageSettings,
@@ -155,6 +156,9 @@ class RedisStorage:
     def hubs(self) -> Mapping[str, Neighbour]:
         own = Neighbour(alive=True, delivered=self._delivered)
         return {**self._hubs, self._server.settings.instance: own}
+
+    def sources(self) -> Sequence[Source]:
+        return ()
 
     def trouble(self) -> str | None:
         if self._refusal is not None:
