@@ -2,7 +2,8 @@
 --
 -- KEYS  meta, the stream of the epoch, newest, order, state, ending, live, arrivals, sent:HUB
 -- ARGV  epoch, number of this append, skew, max_events, max_age_s, idempotency_window_s, ended_s, sent_s,
---       prefix of repeat keys, number of state topics, (topic, most keys)…,
+--       prefix of repeat keys, how the author begins of what is taken in from the channel,
+--       number of state topics, (topic, most keys)…,
 --       then nine for each draft: topic, place, body, timestamp, author and idempotency key or "",
 --       topics that it ends separated by spaces, if_revision or "", notes, key or ""
 --
@@ -43,10 +44,10 @@ local moment = tonumber(time[1]) + tonumber(time[2]) / 1000000 + tonumber(ARGV[3
 local now = string.format('%.6f', moment)
 local max_age, window, ended_s = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local goes = string.format('%.6f', moment + ended_s)
-local repeats = ARGV[9]
+local repeats, heard = ARGV[9], ARGV[10]
 local most = {}
-local at = 11
-for _ = 1, tonumber(ARGV[10]) do
+local at = 12
+for _ = 1, tonumber(ARGV[11]) do
   most[ARGV[at]] = tonumber(ARGV[at + 1])
   at = at + 2
 end
@@ -144,6 +145,10 @@ for i = at, #ARGV, 9 do
     end
     if ends ~= '' then
       entry[n + 1], entry[n + 2] = 'ends', ends
+      n = n + 2
+    end
+    if string.sub(author, 1, #heard) == heard then
+      entry[n + 1], entry[n + 2] = 'heard', ''
     end
     redis.call('XADD', KEYS[2], offset .. '-0', unpack(entry))
     if not offsets[place] then

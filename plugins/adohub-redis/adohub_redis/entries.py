@@ -10,11 +10,15 @@ from adohub_redis.link import Value
 
 
 class Arrived(NamedTuple):
-    """An event of the stream: of what topics it is the end, and when it arrived, in seconds by the server."""
+    """An event of the stream: of what topics it is the end, and when it arrived, in seconds by the server.
+
+    `is_heard`: it was taken in from the channel.
+    """
 
     record: Record
     ends: Sequence[str]
     moment: float
+    is_heard: bool
 
 
 _arrived = from_fields(Arrived)
@@ -39,7 +43,7 @@ def arrived(entry: tuple[bytes, Sequence[bytes]]) -> Arrived:
     """What an entry of the stream says, whose fields `append.lua` writes in this order."""
     identifier, fields = entry
     _, topic, _, timestamp, _, moment, _, body, *others = fields
-    key, notes, ends = None, b"", _NOTHING
+    key, notes, ends, is_heard = None, b"", _NOTHING, False
     for name, value in zip(others[::2], others[1::2], strict=True):
         if name == b"key":
             key = value.decode()
@@ -47,8 +51,10 @@ def arrived(entry: tuple[bytes, Sequence[bytes]]) -> Arrived:
             notes = value
         elif name == b"ends":
             ends = tuple(value.decode().split())
+        elif name == b"heard":
+            is_heard = True
     record = (offset_of(identifier), topic.decode(), key, body, timestamp.decode(), notes)
-    return _arrived((record, ends, float(moment)))
+    return _arrived((record, ends, float(moment), is_heard))
 
 
 def offset_of(identifier: bytes) -> int:

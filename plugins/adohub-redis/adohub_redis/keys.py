@@ -18,6 +18,9 @@ class Keys:
     arrivals  sorted set: offset -> when what comes after it began to arrive, in seconds
     repeat:…  author and idempotency key -> offset, timestamp, when
     sent:I    what hub I was answered last
+    turn:W    the hub whose turn it is to do W: the intake from the channel, the mirror to it
+    word:W    how far W is
+    mark      the newest mark among what is said on the channel
     hubs      hash: hub -> until when it lives, and what it has delivered
 
     A place is a topic, or a topic, a line feed and a key.
@@ -42,3 +45,8 @@ class Keys:
     def channel(self) -> str:
         """Where others publish events for us, and we for them."""
         return f"{self.prefix}:events"
+
+    @property
+    def marks(self) -> str:
+        """Where hubs put marks among what is said on the channel."""
+        return f"{self.prefix}:marks"

@@ -6,8 +6,8 @@ Law: a link whose answer was not waited for to its end is of no use any more, an
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import trio
@@ -68,6 +68,24 @@ class Link:
             )
         except exceptions.NoScriptError:
             return await self.request("EVAL", script.text, len(keys), *keys, *arguments, within_s=within_s)
+
+    def subscribe(self, *channels: str) -> None:
+        """Ask for what is published there from now on, for `hear`. A refusal is the next request's answer."""
+        with translated(self.endpoint):
+            self._connection.send_command(b"SUBSCRIBE", *channels)
+
+    async def hear(self, take: Callable[[bytes, bytes], None]) -> None:
+        """Hand each message to `take`, with its channel, in the server's order.
+
+        Ends with UnreachableError, when the link is closed. What is not handed on yet is kept in memory: the
+        server cannot be told to wait.
+        """
+        with translated(self.endpoint):
+            async with aclosing(self._connection.push_messages) as pushes:
+                async for push in pushes:
+                    match push:
+                        case [b"message", bytes(channel), bytes(text)]:
+                            take(channel, text)
 
     def close(self) -> None:
         """Use it no more: who waits for an answer gets UnreachableError."""

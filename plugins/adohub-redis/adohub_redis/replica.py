@@ -179,5 +179,5 @@ class Replica:
 
 
 def _add(history: History, events: Sequence[Arrived]) -> None:
-    for record, ends, moment in events:
+    for record, ends, moment, _ in events:
         history.add(record, ends, moment)

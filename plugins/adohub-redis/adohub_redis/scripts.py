@@ -27,3 +27,6 @@ def _script(name: str) -> Script:
 APPEND = _script("append")
 ARRIVE = _script("arrive")
 TIDY = _script("tidy")
+MARK = _script("mark")
+TURN = _script("turn")
+MIRROR = _script("mirror")

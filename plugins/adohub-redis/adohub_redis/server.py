@@ -13,7 +13,7 @@ from adohub_redis import entries
 from adohub_redis.entries import Arrived
 from adohub_redis.keys import Keys
 from adohub_redis.link import ANSWER_S, Link
-from adohub_redis.scripts import APPEND, ARRIVE, TIDY
+from adohub_redis.scripts import APPEND, ARRIVE, MARK, MIRROR, TIDY, TURN
 
 OLDEST_VERSION = 7
 """The oldest Redis that will do; Valkey names the version of Redis that it is compatible with."""
@@ -23,6 +23,12 @@ LEASE_S = 4.0
 
 SENT_S = 600
 """How long the answer to a hub's last append is kept, for it to ask again, in seconds."""
+
+HEARD = "redis-channel"
+"""The source that takes in what is said on the channel, and so how the author of its events is named."""
+
+WORD_S = 600
+"""How long word is kept of how far something is that no hub does any more, in seconds."""
 
 PAGE_EVENTS = 1024
 """How many entries are read at a time."""
@@ -133,6 +139,7 @@ class Server:
                 settings.ended_s,
                 SENT_S,
                 self.keys("repeat:"),
+                f"source:{HEARD}\n",
                 len(settings.state_keys),
                 *limits,
                 *entries.arguments(drafts),
@@ -225,6 +232,34 @@ class Server:
                     if value is not None
                 ]
         return sorted((one for one in found if one[0][0] < first), key=lambda one: one[0][0])
+
+    # ── the channel ──────────────────────────────────────────────────────────────────────────────────
+
+    async def mark(self, link: Link, newest: int) -> None:
+        """Put a mark among what is said on the channel, greater than `newest` and all others."""
+        await link.run(MARK, [self.keys("mark"), self.keys("word:intake")], [self.keys.marks, newest])
+
+    async def turn(self, link: Link, what: str, hold_s: float, so_far: str) -> tuple[bool, str]:
+        """Whether it is this hub's turn to do `what` for so long from now, and how far that is.
+
+        `so_far` is how far this hub is with it, if it had the turn; it gives it up by holding it for no time.
+        """
+        is_its, word = await link.run(
+            TURN,
+            [self.keys(f"turn:{what}"), self.keys(f"word:{what}")],
+            [self.settings.instance, int(1000 * hold_s), so_far, 1000 * WORD_S],
+        )
+        return bool(is_its), word.decode()
+
+    async def mirror(self, link: Link, after: str, upto: str, texts: Sequence[bytes]) -> str:
+        """Publish `texts` on the channel, which tell of the events between two positions.
+
+        Returns the position up to which there was something published; if that is not `upto`, these were not.
+        """
+        reached = await link.run(
+            MIRROR, [self.keys("word:mirror")], [self.keys.channel, after, upto, 1000 * WORD_S, *texts]
+        )
+        return bytes(reached).decode()
 
 
 def _hole(text: str) -> tuple[int, int]:

@@ -28,12 +28,17 @@ from adohub import (
     StorageSettings,
 )
 from adohub_redis.address import Address
+from adohub_redis.channel import Channel
 from adohub_redis.faults import UnreachableError
+from adohub_redis.intake import Intake
 from adohub_redis.keys import Keys
 from adohub_redis.line import Line
 from adohub_redis.link import ANSWER_S, Link
+from adohub_redis.mirror import NAME as MIRROR
+from adohub_redis.mirror import Mirror
 from adohub_redis.replica import Replica
-from adohub_redis.server import LEASE_S, Server, Standing
+from adohub_redis.server import HEARD, LEASE_S, Server, Standing
+from adohub_redis.tape import Tape
 
 BEAT_S = 1.0
 """How often the hub says that it is there, in seconds."""
@@ -46,6 +51,9 @@ TIDY_BEATS = 2
 
 OPEN_S = 300.0
 """How long reading in may take at the start, in seconds, once the server answers."""
+
+HEAR_S = 1.0
+"""How long hearing the channel may take at the start before the hub begins without, in seconds."""
 
 RETRY_S = 0.1
 """How long an append tries at least, in seconds, however long the server has been gone."""
@@ -74,18 +82,29 @@ class ServerClock:
 class RedisStorage:
     """See `adohub.Storage`. `timeout_s`: how long an append waits for a server that is gone, in seconds.
 
-    `replicas`: how many replicas must have what is appended before it is acknowledged.
+    `replicas`: how many replicas must have what is appended before it is acknowledged. `mirrors`: whether
+    events are also published on the channel.
     """
 
     def __init__(
-        self, address: Address, server: Server, clock: ServerClock, timeout_s: float, replicas: int
+        self,
+        address: Address,
+        server: Server,
+        clock: ServerClock,
+        timeout_s: float,
+        replicas: int,
+        *,
+        mirrors: bool,
     ) -> None:
+        self._address = address
         self._server = server
         self._clock = clock
         self._timeout_s = timeout_s
         self._replicas = replicas
+        self._mirrors = mirrors
         self._asking = Line(address, server.keys.tag)
         self._appending = Line(address, server.keys.tag)
+        self._channel = Channel(server, address, Tape())
         self._replica = Replica(server, address, clock, self._arrive)
         self._one_at_a_time = trio.Lock()
         self._number = 0
@@ -98,7 +117,7 @@ class RedisStorage:
 
     async def begin(self, nursery: trio.Nursery) -> None:
         """Start what runs beside, and read in what there is. Raises StorageError if that cannot be done."""
-        for task in (self._asking.run, self._appending.run, self._replica.run):
+        for task in (self._asking.run, self._appending.run, self._replica.run, self._channel.run):
             nursery.start_soon(task)
         with trio.move_on_after(self._timeout_s) as waiting:
             link = await self._asking.link()
@@ -111,6 +130,8 @@ class RedisStorage:
         if reading.cancelled_caught:
             raise StorageError(self._replica.fault)
         nursery.start_soon(self._beat)
+        with trio.move_on_after(HEAR_S):  # else the log says why
+            await self._channel.whole()
 
     async def _inspected(self, link: Link) -> Sequence[str]:
         try:
@@ -158,7 +179,12 @@ class RedisStorage:
         return {**self._hubs, self._server.settings.instance: own}
 
     def sources(self) -> Sequence[Source]:
-        return ()
+        intake = Intake(self._server, self._asking, self._channel)
+        sources = [Source(HEARD, intake.run)]
+        if self._mirrors:
+            mirror = Mirror(self._server, self._address, self._asking, self._replica)
+            sources.append(Source(MIRROR, mirror.run))
+        return sources
 
     def trouble(self) -> str | None:
         if self._refusal is not None:
@@ -264,14 +290,18 @@ class RedisStorage:
 
 @asynccontextmanager
 async def open_redis(
-    settings: StorageSettings, skew: Callable[[], float] = lambda: 0.0
+    settings: StorageSettings, skew: Callable[[], float] = lambda: 0.0, *, mirror: bool = False
 ) -> AsyncIterator[Storage]:
-    """The storage in the Redis of the engine's table. Raises StorageError: it cannot be used."""
+    """The storage in the Redis of the engine's table. Raises StorageError: it cannot be used.
+
+    `mirror`: also publish each event on the channel.
+    """
     table = settings.table
     address = Address.parse(table["url"])
     clock = ServerClock(skew)
     server = Server(Keys(table["prefix"]), settings, skew)
-    storage = RedisStorage(address, server, clock, table["publish_timeout_ms"] / 1000, table["wait_replicas"])
+    timeout_s, replicas = table["publish_timeout_ms"] / 1000, table["wait_replicas"]
+    storage = RedisStorage(address, server, clock, timeout_s, replicas, mirrors=mirror)
     failure: StorageError | None = None
     async with trio.open_nursery() as nursery:
         try:
