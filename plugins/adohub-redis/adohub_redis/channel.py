@@ -71,8 +71,9 @@ class Channel:
                 try:
                     async with opened(nursery, self._address, self._server.keys.tag) as link:
                         rests.begin_anew()
+                        await self._begin(link)
                         nursery.start_soon(self._prove, link)
-                        await self._hear(link)
+                        await link.hear(self._take)
                 except UnreachableError as error:
                     _log.debug("the channel is not heard", error=str(error))  # who needs the server says so
                 except StorageError as error:
@@ -87,11 +88,12 @@ class Channel:
             _log.warning("the channel cannot be heard", channel=self._server.keys.channel, error=fault)
         self._fault = fault
 
-    async def _hear(self, link: Link) -> None:
+    async def _begin(self, link: Link) -> None:
         keys = self._server.keys
         link.subscribe(keys.channel, keys.marks)
-        await self._server.mark(link, self._newest_mark)
-        await link.hear(self._take)
+        await self._server.mark(
+            link, self._newest_mark
+        )  # nothing else is asked before it: see Link.subscribe
 
     async def _prove(self, link: Link) -> None:
         """Close the link when nobody answers there."""
@@ -104,12 +106,12 @@ class Channel:
 
     def _take(self, channel: bytes, text: bytes) -> None:
         if channel == self._server.keys.marks.encode():
-            self._begin(text)
+            self._count_from(text)
         elif self._number is not None and not form.is_ours(text):
             self._number = Number(self._number.mark, self._number.nth + 1)
             self.tape.add(Message(self._number, text[: form.MOST_BYTES + 1]))
 
-    def _begin(self, mark: bytes) -> None:
+    def _count_from(self, mark: bytes) -> None:
         """Count from here, unless it is a stranger who says so."""
         if mark.isdigit() and len(mark) <= MOST_DIGITS and int(mark) > self._newest_mark:
             self._newest_mark = int(mark)

@@ -50,6 +50,7 @@ _WORDS: Mapping[type[BaseException], str] = {
 _CODES: Mapping[str, str] = {
     "OOM ": "has no memory left: raise its maxmemory, or lower storage.max_events",
     "maxmemory": "has no memory left: raise its maxmemory, or lower storage.max_events",
+    "ACL failure in script": "does not let this user do all that adohub needs (see docs/cluster.md)",
     "MISCONF": "cannot write to its disk, and takes nothing",
 }
 
