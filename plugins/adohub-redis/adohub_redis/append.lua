@@ -20,20 +20,23 @@ local SPARE = 131072
 -- How many places are written in one call.
 local WRITTEN = 500
 
-local meta = redis.call('HMGET', KEYS[1], 'epoch', 'replid', 'head', 'base')
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'replid', 'head', 'base', 'lineage')
 local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
 if meta[1] ~= ARGV[1] or meta[2] ~= replid or redis.call('EXISTS', KEYS[2]) == 0 then
   return {'anew'}
 end
 
+-- What was kept before the first epoch of the lineage is lost, and nothing of it is remembered.
+local root = string.match(meta[5], '^%x+') or meta[1]
+
 local number = tonumber(ARGV[2])
 local sent = redis.call('GET', KEYS[9])
 if sent then
-  local last, answer = string.match(sent, '^(%d+) (.*)$')
+  local last, of, answer = string.match(sent, '^(%d+) (%x+) (.*)$')
   last = tonumber(last)
   if number < last then
     return redis.error_reply('LATE a later append of this hub is done')
-  elseif number == last then
+  elseif number == last and of == root then
     redis.call('EXPIRE', KEYS[9], ARGV[8]) -- a write, for WAIT on this connection to wait for
     return cmsgpack.unpack(answer)
   end
@@ -44,7 +47,7 @@ local moment = tonumber(time[1]) + tonumber(time[2]) / 1000000 + tonumber(ARGV[3
 local now = string.format('%.6f', moment)
 local max_age, window, ended_s = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local goes = string.format('%.6f', moment + ended_s)
-local repeats, heard = ARGV[9], ARGV[10]
+local repeats, heard = ARGV[9] .. root .. ':', ARGV[10]
 local most = {}
 local at = 12
 for _ = 1, tonumber(ARGV[11]) do
@@ -187,5 +190,5 @@ if head > before then
   end
 end
 local answer = {'kept', now, verdicts}
-redis.call('SET', KEYS[9], ARGV[2] .. ' ' .. cmsgpack.pack(answer), 'EX', ARGV[8])
+redis.call('SET', KEYS[9], ARGV[2] .. ' ' .. root .. ' ' .. cmsgpack.pack(answer), 'EX', ARGV[8])
 return answer

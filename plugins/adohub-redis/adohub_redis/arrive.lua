@@ -11,7 +11,7 @@
 -- whenever the server is not the one that wrote last (it was restarted, or another took its place), they go on
 -- far beyond what may have been given, and what lies between is a hole in the epoch. A new epoch begins when
 -- something may be lost: the keys are gone, a replica was promoted, the server keeps no log of its writes,
--- a hub knows events that the server does not, or has missed some.
+-- a hub knows events or an epoch that the server does not, or has missed some.
 
 local JUMP = 1048576
 local MOST_HOLES = 16
@@ -79,17 +79,16 @@ else
     lost = lost or was_promoted or not keeps_log
     jumps = true
   end
-  if known_epoch == epoch then
-    if known > head then
-      jumps = true
-      lost = true
-    end
+  if known_epoch > epoch or (known_epoch == epoch and known > head) then
+    jumps = true
+    lost = true
+  elseif known_epoch == epoch then
     for first, last in string.gmatch(holes, '(%d+):(%d+)') do
       lost = lost or (tonumber(first) < known and known <= tonumber(last))
     end
   end
   if jumps then
-    local after = math.max(head, base, known_epoch == epoch and known or 0) + JUMP
+    local after = math.max(head, base, known_epoch >= epoch and known or 0) + JUMP
     holes = holes .. decimal(head) .. ':' .. decimal(after) .. ' '
     base = after
     local _, number = string.gsub(holes, ' ', '')

@@ -16,7 +16,7 @@ class Keys:
     ending    sorted set: place that has ended -> when it goes, in seconds
     live      hash: state topic -> how many keys it has that have not ended
     arrivals  sorted set: offset -> when what comes after it began to arrive, in seconds
-    repeat:…  author and idempotency key -> offset, timestamp, when
+    repeat:…  first epoch of the lineage, author and idempotency key -> offset, timestamp, when
     sent:I    what hub I was answered last
     turn:W    the hub whose turn it is to do W: the intake from the channel, the mirror to it
     word:W    how far W is

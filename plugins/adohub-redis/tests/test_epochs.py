@@ -180,6 +180,51 @@ async def test_a_hub_that_knows_more_than_the_server_ends_the_epoch(server: Serv
         assert await positions(storage) == [Position(new[0].epoch, kept.offset), *new]
 
 
+async def test_a_server_that_was_put_back_before_an_epoch_began_begins_a_later_one(
+    server: Server, hub: Opening
+) -> None:
+    async with hub(server.url) as storage:
+        [kept] = await append(storage)
+        await server.kill()
+        shutil.copytree(server.directory, server.directory.with_name("copy"))
+        await server.start()
+        await server.command("FLUSHALL")
+        [lost] = await append(storage)
+        await server.kill()
+        shutil.rmtree(server.directory)
+        shutil.move(server.directory.with_name("copy"), server.directory)
+        await server.start()
+        [new] = await append(storage)
+        assert kept.epoch < lost.epoch < new.epoch
+        assert await positions(storage) == [Position(new.epoch, kept.offset), new]
+        assert not storage.locate(lost).whole
+
+
+async def test_what_is_lost_is_not_taken_for_repeated(server: Server, hub: Opening) -> None:
+    async with hub(server.url) as storage:
+        for lose in (delete_stream, delete_meta, flush):
+            await storage.append([draft(), draft(again="n")])
+            await lose(server, storage)
+            [receipt] = await storage.append([draft(again="n")])
+            assert not receipt.repeated
+            assert await positions(storage) == [receipt.position]
+
+
+async def test_a_server_that_is_full_takes_nothing_until_there_is_room(server: Server, hub: Opening) -> None:
+    async with hub(server.url) as storage:
+        kept = await append(storage)
+        await server.command("CONFIG", "SET", "maxmemory", "1")
+        for _ in range(2):
+            with pytest.raises(StorageError, match="no memory left"):
+                await storage.append([draft("state", "k"), draft()])
+        await until(lambda: "no memory left" in str(storage.trouble()))
+        await server.command("CONFIG", "SET", "maxmemory", "0")
+        await storage.check()
+        kept += await append(storage)
+        assert await positions(storage) == kept
+        await until(lambda: storage.trouble() is None)
+
+
 async def test_a_server_that_was_promoted_begins_anew_where_it_is(
     tmp_path: Path, server: Server, hub: Opening
 ) -> None:
