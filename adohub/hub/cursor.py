@@ -258,7 +258,7 @@ class Cursor:
         async with self._replays.fetched(shelf, self._position) as page:
             is_gap = page is not None and not page.is_whole and not self._is_outdated()
             if is_gap:
-                self._journal.metrics.gaps += 1
+                self._tell_gap()
             if not is_gap or self._interest.synced is None:
                 if is_gap and self._interest.completes_on is not None:
                     self._ends_at_head = await self._has_ended()

@@ -123,8 +123,14 @@ class Journal:
         """Whether storage has begun a new epoch, and the head is still of an earlier one."""
         return self.head.epoch != self._storage.head().epoch
 
+    @property
+    def has_fallen_out(self) -> bool:
+        """Whether storage has let go of events that it has yet to yield to who follows it from here."""
+        tail = self._storage.tail()
+        return self.head.epoch == tail.epoch and self.head < tail
+
     def begin_anew(self) -> None:
-        """Move the head to where it is in storage's new epoch.
+        """Move the head to where it is in storage's new epoch, or to what storage still has.
 
         The caller interrupts who is live in the same step. What was submitted still waits for storage.
         """

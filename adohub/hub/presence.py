@@ -82,6 +82,8 @@ class Registrar:
         self._given: dict[str, tuple[str, Position]] = {}
         """By key whose end is yet to be written down: the ticket, and how far it had come."""
         self._owed: list[tuple[Entry, Position]] = []
+        self._handed_over = 0
+        """How many of these are in the steps that were due last, and are owed no more once those are taken."""
         """What other hubs wait for: how far those had come here whom they have taken over."""
         self._returning: list[Attendance] = []
         self._wake = trio.Event()
@@ -223,7 +225,7 @@ class Registrar:
             alive = {name for name, neighbour in self._hubs().items() if neighbour.alive}
             self._roll.look_around(alive, trio.current_time())
             while await self._took_any(self._due()):
-                pass
+                del self._owed[: self._handed_over]
         except Exception as error:  # noqa: BLE001 - an announcement is a plugin's, and an engine a stranger's
             self._complain(error)
         else:
@@ -320,7 +322,7 @@ class Registrar:
     def _due(self) -> list[Step]:
         """Some of the steps that this hub has to take now."""
         steps = [self._steps.handing_over(entry, given) for entry, given in self._owed]
-        self._owed.clear()
+        self._handed_over = len(steps)
         for entry in islice(self._roll.due(trio.current_time(), self._grace_s), STEPS_AT_A_TIME):
             try:
                 steps.append(self._next(entry))

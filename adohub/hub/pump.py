@@ -45,14 +45,14 @@ _log = structlog.get_logger("adohub.pump")
 async def pump(journal: Journal, routes: Routes) -> None:
     """Deliver every event that storage yields, for ever: where storage breaks off, it goes on at the head."""
     while True:
-        if journal.is_outdated:
+        if journal.is_outdated or journal.has_fallen_out:
             _begin_anew(journal, routes)
         complaint = "the engine stopped following"
         try:
             await _deliver(journal, routes)
         except StorageError as error:
             complaint = str(error)
-        if not journal.is_outdated:
+        if not (journal.is_outdated or journal.has_fallen_out):
             _log.warning("storage cannot be followed just now", error=complaint)
             await trio.sleep(FOLLOW_AGAIN_S)
 

@@ -126,9 +126,14 @@ class History:
             del bucket[:gone]
 
     @property
+    def given(self) -> Position:
+        """Up to where all who follow have been given everything."""
+        return Position(self.epoch, min(self._followed.values(), default=self._head))
+
+    @property
     def undelivered(self) -> int:
         """How many events those who follow have not all been given."""
-        return len(self._records) - self._index(min(self._followed.values(), default=self._head))
+        return len(self._records) - self._index(self.given.offset)
 
     def _index(self, offset: int) -> int:
         """Where in the list that begins which comes after `offset`."""

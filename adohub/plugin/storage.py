@@ -102,7 +102,8 @@ class Storage(Protocol):
 
         What `head` tells of is yielded without waiting for anything else to happen. An engine whose epoch
         changes while it is open ends it then, once it has yielded what there was before: `head` is of the new
-        epoch in that very step, and `locate` says where to follow from.
+        epoch in that very step, and `locate` says where to follow from. So does one that has lost events
+        which it has yet to yield: its tail lies after the last that it has yielded.
         """
         ...
 

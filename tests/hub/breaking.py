@@ -43,6 +43,15 @@ class BreakingStorage(MemoryStorage):
         del self._kept[len(self._kept) - min(lost, len(self._kept)) :]
         self._begin_anew()
 
+    def leave_out(self, number: int) -> None:
+        """Let go of the next `number` events before anybody is given them, and of all before."""
+        self._offset += number
+        ended, self._history = (
+            self._history,
+            History(self._settings, self._epoch, self._clock, after=self._offset),
+        )
+        ended.close()
+
     def _begin_anew(self) -> None:
         ended, self.breaks = self._history, self.breaks + 1
         self._epoch = f"{self._epoch}0"

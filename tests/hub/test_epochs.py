@@ -151,6 +151,20 @@ async def test_an_epoch_that_ends_before_delivery_begins_is_one_like_any_other()
         nursery.cancel_scope.cancel()
 
 
+async def test_a_hub_that_was_given_too_little_tells_who_is_live_and_goes_on_with_what_is_left(
+    world: World,
+) -> None:
+    peer, strict = await world.subscribe(), await world.subscribe(on_gap="error")
+    old = await world.publish(draft("t"))
+    world.storage.leave_out(3)
+    await trio.testing.wait_all_tasks_blocked()
+    assert (peer.gaps, world.gaps, world.hub.routes.members) == ([1], 2, 1)
+    new = await world.publish(draft("t"))
+    assert peer.ids == [*old, *new]
+    assert new[0].endswith("-0000000000000005")
+    assert (strict.ids, len(world.failures)) == (old, 1)
+
+
 async def test_one_break_after_another_is_told_each_time(world: World) -> None:
     peer = await world.subscribe()
     for _ in range(3):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from adohub import Draft, Place, Record, from_fields
+from adohub import Draft, Place, Record, StorageError, from_fields
 from adohub_redis.link import Value
 
 
@@ -40,9 +40,15 @@ def arguments(drafts: Sequence[Draft]) -> Iterator[Value]:
 
 
 def arrived(entry: tuple[bytes, Sequence[bytes]]) -> Arrived:
-    """What an entry of the stream says, whose fields `append.lua` writes in this order."""
+    """What an entry of the stream says, whose fields `append.lua` writes in this order.
+
+    Raises StorageError for one that somebody else has written.
+    """
     identifier, fields = entry
-    _, topic, _, timestamp, _, moment, _, body, *others = fields
+    try:
+        _, topic, _, timestamp, _, moment, _, body, *others = fields
+    except ValueError:
+        raise StorageError(f"entry {identifier.decode()} of the stream is not adohub's: remove it") from None
     key, notes, ends, is_heard = None, b"", _NOTHING, False
     for name, value in zip(others[::2], others[1::2], strict=True):
         if name == b"key":

@@ -41,10 +41,12 @@ class Line:
             while True:
                 try:
                     async with opened(nursery, self._address, self._tag) as link:
-                        rests.begin_anew()
+                        began = trio.current_time()
                         self._put(link)
                         await link.closed.wait()
-                        self.fault = f"the connection to Redis at {link.endpoint} was lost"
+                        self.fault = link.fault
+                    if trio.current_time() - began > LONGEST_REST_S:
+                        rests.begin_anew()
                 except (UnreachableError, StorageError) as error:
                     self.fault = str(error)
                 finally:
@@ -79,7 +81,7 @@ class Rests:
         self._next_s = FIRST_REST_S
 
     def begin_anew(self) -> None:
-        """It has worked."""
+        """It has worked, and for long enough."""
         self._next_s = FIRST_REST_S
 
     async def rest(self) -> None:

@@ -43,6 +43,8 @@ class Link:
         self._connection = connection
         self.endpoint = endpoint
         self.closed = trio.Event()
+        self.fault = f"the connection to Redis at {endpoint} was lost"
+        """Why it is of no use any more, once it is not."""
 
     async def request(self, name: str, *arguments: Value, within_s: float = ANSWER_S) -> Any:
         """What the server answers, undecoded. Many may ask at once; it answers in their order.
@@ -54,7 +56,8 @@ class Link:
                 return await self._connection.create_request(
                     name.encode(), *arguments, decode=False, timeout=within_s, disconnect_on_cancellation=True
                 )
-        except UnreachableError:
+        except UnreachableError as error:
+            self.fault = str(error)
             self.close()
             raise
 

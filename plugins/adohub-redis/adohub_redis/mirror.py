@@ -18,6 +18,7 @@ from adohub_redis.entries import Arrived
 from adohub_redis.faults import UnreachableError
 from adohub_redis.line import Line, Rests
 from adohub_redis.link import Link, opened
+from adohub_redis.pace import Pace
 from adohub_redis.replica import WAIT_S, Replica
 from adohub_redis.server import Server
 from adohub_redis.turn import Turn
@@ -41,6 +42,7 @@ class Mirror:
         self._turn = Turn(server, line, "mirror")
         self._after = replica.history.head()
         """Up to where all has been said, or need not be."""
+        self._pace = Pace()
         self._fault = ""
 
     async def run(self, publish: Publish) -> None:
@@ -73,7 +75,10 @@ class Mirror:
         await self._reach(link, self._after, ())
         while self._turn.is_mine:
             self._after = await self._located(self._after)
-            events = await self._server.following(link, self._after.epoch, self._after.offset, WAIT_S)
+            events = await self._server.following(
+                link, self._after.epoch, self._after.offset, self._pace.count, WAIT_S
+            )
+            self._pace.note(events)
             for upto, texts in self._steps(events):
                 if not await self._reach(link, upto, texts):
                     break

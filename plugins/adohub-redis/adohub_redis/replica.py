@@ -7,9 +7,8 @@ one step, and the old one is given out to its end.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Protocol
 
 import structlog
 import trio
@@ -18,12 +17,16 @@ from adohub import Event, History, Located, Position, StorageError
 from adohub_redis.address import Address
 from adohub_redis.entries import Arrived
 from adohub_redis.faults import UnreachableError
-from adohub_redis.line import Rests
+from adohub_redis.line import LONGEST_REST_S, Rests
 from adohub_redis.link import Link, opened
+from adohub_redis.pace import Pace
 from adohub_redis.server import Server, Standing
 
 WAIT_S = 1.0
 """How long one read waits for more, in seconds; then the server has shown that it is there."""
+
+STEP_EVENTS = 4096
+"""How many events are taken in before others may run."""
 
 AHEAD_EVENTS = 65_536
 """How many events may have been read and not been delivered before no more are read."""
@@ -31,10 +34,8 @@ AHEAD_EVENTS = 65_536
 _log = structlog.get_logger("adohub.redis")
 
 
-class Arrive(Protocol):
-    """Tells the server what this hub knows, and this hub what the server holds (see `Server.arrive`)."""
-
-    async def __call__(self, link: Link, *, missed: bool = False) -> Standing: ...
+Arrive = Callable[[Link], Awaitable[Standing]]
+"""Tells the server what this hub knows, and this hub what the server holds (see `Server.arrive`)."""
 
 
 class Replica:
@@ -48,7 +49,10 @@ class Replica:
         self.history = History(server.settings, "", clock)
         self._standing: Standing | None = None
         """What the server held when it was last asked, in the epoch of the history."""
-        self._is_beginning = self._has_missed = False
+        self._epoch = ""
+        """The server's, as far as this hub has heard."""
+        self._has_missed = False
+        self._pace = Pace()
         self._following = trio.CancelScope()
         self._progress = trio.Event()
         self.fault = "what is in Redis has not been read yet"
@@ -63,39 +67,41 @@ class Replica:
         rests = Rests()
         async with trio.open_nursery() as nursery:
             while True:
-                self._following = trio.CancelScope()
+                began = trio.current_time()
                 try:
-                    with self._following:
-                        async with opened(nursery, self._address, self._server.keys.tag) as link:
-                            await self._begin(link)
-                            self.lost_at = None
-                            rests.begin_anew()
+                    async with opened(nursery, self._address, self._server.keys.tag) as link:
+                        await self._begin(link)
+                        began, self.lost_at = trio.current_time(), None
+                        with trio.CancelScope() as self._following:
                             await self._follow(link)
                 except (UnreachableError, StorageError) as error:
                     self.fault = str(error)
+                    self._pace.slow_down()
                 if self.lost_at is None:
                     self.lost_at = trio.current_time()
+                    if self.lost_at - began > LONGEST_REST_S:
+                        rests.begin_anew()
                 await rests.rest()
 
     def note(self, standing: Standing) -> None:
-        """The server holds this; if that is another epoch than is held or being read, it is read."""
+        """The server holds this; if that is another epoch than is followed, it is read instead."""
+        self._epoch = standing.epoch
         if standing.epoch == self.history.epoch:
             self._standing = standing
-        elif not self._is_beginning:
+        else:
             self._following.cancel()
 
     async def _begin(self, link: Link) -> None:
-        self._is_beginning = True
-        try:
-            standing = await self._arrive(link, missed=self._has_missed)
-            self._has_missed = False
-            if standing.epoch != self.history.epoch:
-                history = await self._read(link, standing)
-                old, self.history, self._standing = self.history, history, standing
-                old.close()
-                self._tell()
-        finally:
-            self._is_beginning = False
+        """Learn what the server holds, and read it if it is not what this hub has, or has part of."""
+        standing = await self._arrive(link)
+        if standing.epoch == self.history.epoch and not self._has_missed:
+            return
+        self.fault = "what is in Redis is being read"
+        history = await self._read(link, standing)
+        old, self.history, self._standing, self._has_missed = self.history, history, standing, False
+        old.close()
+        self._tell()
+        await self._arrive(link)  # so that nothing goes that comes after what was read
 
     async def _read(self, link: Link, standing: Standing) -> History:
         """All that the server has.
@@ -103,7 +109,10 @@ class Replica:
         Events may come and go meanwhile. What is older than what the stream begins with at the end has gone;
         the newest of a place is then in what was read, or is still to be followed, or lies before that.
         """
-        events = [event async for page in self._server.stream(link, standing.epoch) for event in page]
+        events: list[Arrived] = []
+        while page := await self._server.page(link, standing.epoch, _last(events), self._pace.count):
+            self._pace.note(page)
+            events += page
         first = await self._server.first(link, standing.epoch)
         if first is None:
             first = standing.head + 1
@@ -111,25 +120,35 @@ class Replica:
         for record, goes_at in await self._server.beyond(link, first):
             ended_at = None if goes_at is None else goes_at - self._server.settings.ended_s
             history.recall(record, ended_at)
-        _add(history, [event for event in events if event.record[0] >= first])
+        kept = [event for event in events if event.record[0] >= first]
+        for start in range(0, len(kept), STEP_EVENTS):
+            _add(history, kept[start : start + STEP_EVENTS])
+            await trio.lowlevel.checkpoint()
         history.trim(self._clock())
         return history
 
     async def _follow(self, link: Link) -> None:
+        """Take in what comes, as long as it is of the epoch that the server is in."""
         history = self.history
-        while True:
+        while self._epoch == history.epoch:
             while history.undelivered > AHEAD_EVENTS:
                 await self._progress.wait()
-            events = await self._server.following(link, history.epoch, history.head().offset, WAIT_S)
-            if events:
-                if not self._follows_on(events):
+            events = await self._server.following(
+                link, history.epoch, history.head().offset, self._pace.count, WAIT_S
+            )
+            if not events:
+                continue
+            if not self._follows_on(events):
+                await self._arrive(link)  # there may be a hole that this hub has not heard of
+                self._has_missed = not self._follows_on(events)
+                if self._has_missed:
                     _log.error("this hub was too slow: events went before it had read them")
-                    self._has_missed = True
                     return
-                _add(history, events)
-                history.trim(self._clock())
-                history.tell()
-                self._tell()
+            self._pace.note(events)
+            _add(history, events)
+            history.trim(self._clock())
+            history.tell()
+            self._tell()
 
     def _follows_on(self, events: Sequence[Arrived]) -> bool:
         """Whether the first of `events` is the one after the head; nothing else can be, but after a hole."""
@@ -176,6 +195,10 @@ class Replica:
             return Located(seen, whole=True, certain=False)
         whole = seen.epoch == head.epoch and seen >= tail
         return Located(seen if whole else tail, whole)
+
+
+def _last(events: Sequence[Arrived]) -> int:
+    return events[-1].record[0] if events else 0
 
 
 def _add(history: History, events: Sequence[Arrived]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from secrets import token_hex
 from typing import Any
 
@@ -12,7 +12,7 @@ from adohub import Draft, Neighbour, Position, Receipt, Record, StorageError, St
 from adohub_redis import entries
 from adohub_redis.entries import Arrived
 from adohub_redis.keys import Keys
-from adohub_redis.link import ANSWER_S, Link
+from adohub_redis.link import Link
 from adohub_redis.scripts import APPEND, ARRIVE, MARK, MIRROR, TIDY, TURN
 
 OLDEST_VERSION = 7
@@ -30,8 +30,11 @@ HEARD = "redis-channel"
 WORD_S = 600
 """How long word is kept of how far something is that no hub does any more, in seconds."""
 
-PAGE_EVENTS = 1024
-"""How many entries are read at a time."""
+READ_S = 10.0
+"""How long an answer that holds many events may take, in seconds."""
+
+NEWEST_PLACES = 128
+"""How many newest events are read at a time."""
 
 TIDY_PLACES = 500
 """How many newest events are let go of at a time."""
@@ -76,13 +79,8 @@ class Server:
     settings: StorageSettings
     skew: Callable[[], float] = lambda: 0.0
 
-    async def arrive(
-        self, link: Link, known: Position, delivered: Position, lease_s: float, *, missed: bool = False
-    ) -> Standing:
-        """Say that this hub is there, and what it knows; learn what there is.
-
-        `missed`: events of the epoch it knows went before it was given them, so that the epoch must end.
-        """
+    async def arrive(self, link: Link, known: Position, delivered: Position, lease_s: float) -> Standing:
+        """Say that this hub is there, and what it knows; learn what there is."""
         skew = self.skew()
         names = ("meta", "hubs", "newest", "order", "state", "ending", "live", "arrivals")
         epoch, head, lineage, holes, moment, hubs = await link.run(
@@ -97,7 +95,6 @@ class Server:
                 self.settings.instance,
                 lease_s,
                 str(delivered),
-                "missed" if missed else "",
             ],
         )
         now = float(moment)
@@ -150,15 +147,16 @@ class Server:
             return None
         return [_receipt(epoch, draft, verdict) for draft, verdict in zip(drafts, answer[2], strict=True)]
 
-    async def tidy(self, link: Link) -> None:
-        """Let go of some of what is too old or too much."""
+    async def tidy(self, link: Link) -> bool:
+        """Let go of some of what is too old or too much; whether there may be more of it."""
         names = ("meta", "newest", "order", "state", "ending", "arrivals", "hubs")
         settings = self.settings
-        await link.run(
+        gone = await link.run(
             TIDY,
             [self.keys(name) for name in names],
             [self.keys.stream(""), self.skew(), settings.max_events, settings.max_age_s, TIDY_PLACES],
         )
+        return bool(gone >= TIDY_PLACES)
 
     async def inspect(self, link: Link) -> Sequence[str]:
         """What an operator should know of how the server is set up. Raises StorageError if it is too old."""
@@ -182,35 +180,32 @@ class Server:
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────
 
-    async def stream(self, link: Link, epoch: str, after: int = 0) -> AsyncIterator[Sequence[Arrived]]:
-        """All that there is after `after`, oldest first, some at a time."""
-        while True:
-            found = await link.request(
-                "XRANGE", self.keys.stream(epoch), f"({after}-0", "+", "COUNT", PAGE_EVENTS
-            )
-            if not found:
-                return
-            page = [entries.arrived(entry) for entry in found]
-            after = page[-1].record[0]
-            yield page
+    async def page(self, link: Link, epoch: str, after: int, count: int) -> Sequence[Arrived]:
+        """What the stream has after `after`, oldest first, at most `count` of it."""
+        found = await link.request(
+            "XRANGE", self.keys.stream(epoch), f"({after}-0", "+", "COUNT", count, within_s=READ_S
+        )
+        return [entries.arrived(entry) for entry in found]
 
     async def first(self, link: Link, epoch: str) -> int | None:
         """The offset of the oldest event in the stream."""
         found = await link.request("XRANGE", self.keys.stream(epoch), "-", "+", "COUNT", 1)
         return entries.offset_of(found[0][0]) if found else None
 
-    async def following(self, link: Link, epoch: str, after: int, wait_s: float) -> Sequence[Arrived]:
-        """What comes after `after`, if need be after waiting for it."""
+    async def following(
+        self, link: Link, epoch: str, after: int, count: int, wait_s: float
+    ) -> Sequence[Arrived]:
+        """What comes after `after`, at most `count` of it, if need be after waiting for it."""
         found = await link.request(
             "XREAD",
             "COUNT",
-            PAGE_EVENTS,
+            count,
             "BLOCK",
             int(1000 * wait_s),
             "STREAMS",
             self.keys.stream(epoch),
             f"{after}-0",
-            within_s=wait_s + ANSWER_S,
+            within_s=wait_s + READ_S,
         )
         if not found:
             return ()
@@ -221,10 +216,12 @@ class Server:
         """The newest of each place that lies before `first`, in order, and when it goes if it has ended."""
         found: list[tuple[Record, float | None]] = []
         for order in ("order", "state"):
-            places = await link.request("ZRANGEBYSCORE", self.keys(order), "-inf", f"({first}")
-            for start in range(0, len(places), PAGE_EVENTS):
-                some = places[start : start + PAGE_EVENTS]
-                kept = await link.request("HMGET", self.keys("newest"), *some)
+            places = await link.request(
+                "ZRANGEBYSCORE", self.keys(order), "-inf", f"({first}", within_s=READ_S
+            )
+            for start in range(0, len(places), NEWEST_PLACES):
+                some = places[start : start + NEWEST_PLACES]
+                kept = await link.request("HMGET", self.keys("newest"), *some, within_s=READ_S)
                 goes = await link.request("ZMSCORE", self.keys("ending"), *some)
                 found += [
                     (entries.newest(place, value), None if due is None else float(due))

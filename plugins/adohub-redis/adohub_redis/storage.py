@@ -6,7 +6,7 @@ sent again under its number, and done once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
@@ -45,6 +45,9 @@ BEAT_S = 1.0
 
 TROUBLE_S = 3.0
 """After how long without an answer the hub is not ready, in seconds."""
+
+TIDY_STEPS = 100
+"""In how many steps at most that is done, each time."""
 
 TIDY_BEATS = 2
 """Every how many beats what is too old or too much is let go of."""
@@ -111,6 +114,7 @@ class RedisStorage:
         self._hubs: Mapping[str, Neighbour] = {}
         self._delivered = Position("", 0)
         self._heard_at = trio.current_time()
+        self._heard = trio.Event()
         self._refusal: str | None = None
 
     # ── being there ──────────────────────────────────────────────────────────────────────────────────
@@ -125,6 +129,10 @@ class RedisStorage:
                 _log.warning(warning)
         if waiting.cancelled_caught:
             raise StorageError(self._asking.fault)
+        with trio.move_on_after(self._timeout_s) as waiting:
+            await self._heard.wait()
+        if waiting.cancelled_caught:
+            raise StorageError(self._replica.fault)
         with trio.move_on_after(OPEN_S) as reading:
             await self._replica.renewed(beyond="")
         if reading.cancelled_caught:
@@ -142,24 +150,36 @@ class RedisStorage:
     async def _beat(self) -> None:
         beats = 0
         while True:
-            try:
-                link = await self._asking.link()
-                await self._arrive(link)
-                if beats % TIDY_BEATS == 0:
-                    await self._server.tidy(link)
-                self._refusal = None
-            except UnreachableError:
-                pass  # the line says why, and makes another link
-            except StorageError as error:
-                self._refusal = str(error)
+            given = self._replica.history.given
+            self._refusal = await self._refused(self._arrive)
+            self._delivered = given
+            if beats % TIDY_BEATS == 0:  # also where there is no room for what `arrive` writes
+                await self._refused(self._tidy)
             beats += 1
             await trio.sleep(BEAT_S)
 
-    async def _arrive(self, link: Link, *, lease_s: float = LEASE_S, missed: bool = False) -> Standing:
+    async def _refused(self, asking: Callable[[Link], Awaitable[object]]) -> str | None:
+        """What the server has against it. Where it cannot be asked, the line says why."""
+        try:
+            await asking(await self._asking.link())
+        except UnreachableError:
+            return self._refusal
+        except StorageError as error:
+            return str(error)
+        return None
+
+    async def _tidy(self, link: Link) -> None:
+        for _ in range(TIDY_STEPS):
+            if not await self._server.tidy(link):
+                return
+
+    async def _arrive(self, link: Link, lease_s: float = LEASE_S) -> Standing:
         """Say that this hub is there, and learn what the server holds."""
         held = self._replica.history.head()
-        standing = await self._server.arrive(link, held, self._delivered, lease_s, missed=missed)
-        self._delivered = held
+        given = self._replica.history.given
+        delivered = self._delivered if self._delivered.epoch == held.epoch else given
+        standing = await self._server.arrive(link, held, delivered, lease_s)
+        self._heard.set()
         self._clock.set(standing.moment)
         self._hubs = standing.hubs
         self._heard_at = trio.current_time()
@@ -200,7 +220,10 @@ class RedisStorage:
         with trio.move_on_after(ANSWER_S):
             try:
                 await self._arrive(await self._asking.link())
-                await self._appending.link()
+                link = await self._appending.link()
+                if self._replicas:
+                    await self._arrive(link)  # a write, for the replicas to have
+                    await self._replicated(link, ANSWER_S / 2)
                 return
             except UnreachableError as error:
                 raise StorageError(str(error)) from error
