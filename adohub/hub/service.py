@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -143,7 +143,9 @@ class HubService:
         """What the source of this name publishes with; it may publish anything."""
         principal = Principal(f"source:{source}", roles=[ALL_RIGHTS])
 
-        def publish(topic: str, payload: object, /, *, idempotency_key: str | None = None) -> Awaitable[str]:
+        def publish(
+            topic: str, payload: object, /, *, idempotency_key: str | None = None
+        ) -> Coroutine[Any, Any, str]:
             return _id(self.submit(principal, [PublishRequest(topic, payload, idempotency_key)]))
 
         return publish

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
 
 from attrs import frozen
 
@@ -21,7 +21,7 @@ class Publish(Protocol):
 
     def __call__(
         self, topic: str, payload: object, /, *, idempotency_key: str | None = None
-    ) -> Awaitable[str]: ...
+    ) -> Coroutine[Any, Any, str]: ...
 
 
 @frozen

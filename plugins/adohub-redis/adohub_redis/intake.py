@@ -6,8 +6,9 @@ idempotency key. The hub whose turn it is takes them in, in their order; who is 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import structlog
 import trio
@@ -28,6 +29,9 @@ _REASONS: Mapping[str, str] = {
     "BAD_REQUEST": "there is no such topic, or it does not allow this payload",
     "PAYLOAD_TOO_LARGE": "it is too long for its topic",
 }
+
+_Publication = tuple[str, Coroutine[Any, Any, str]]
+"""A topic, and what gives the id of the event once it is kept."""
 
 _log = structlog.get_logger("adohub.redis")
 
@@ -73,30 +77,33 @@ class Intake:
 
     async def _has_taken(self, batch: Sequence[Message], publish: Publish) -> bool:
         """Whether each of them is an event now, or refused; if storage fails, all may be tried again."""
-        under_way: list[tuple[str, Awaitable[str]]] = []
         is_done = True
-        for message in batch:
-            try:
-                under_way += self._submitted(message, publish)
-            except StorageError:
-                is_done = False
-                break
-        for topic, awaited in under_way:
-            try:
-                with self._judged(topic):
-                    await awaited
-            except StorageError:
-                is_done = False
+        with ExitStack() as leaving:
+            under_way: list[_Publication] = []
+            for message in batch:
+                try:
+                    under_way += self._submitted(message, publish)
+                except StorageError:
+                    is_done = False
+                    break
+            for _, publication in under_way:
+                leaving.callback(publication.close)  # of no effect once it was awaited
+            for topic, publication in under_way:
+                try:
+                    with self._judged(topic):
+                        await publication
+                except StorageError:
+                    is_done = False
         return is_done
 
-    def _submitted(self, message: Message, publish: Publish) -> list[tuple[str, Awaitable[str]]]:
-        """Its topic and its event, unless it is refused at once. Raises StorageError."""
+    def _submitted(self, message: Message, publish: Publish) -> list[_Publication]:
+        """Its publication, unless it is refused at once. Raises StorageError."""
         try:
             topic, payload = form.read(message.text)
         except form.UnfitError as error:
             self._refusals.note(str(error))
             return []
-        submitted = []
+        submitted: list[_Publication] = []
         with self._judged(topic):
             submitted.append((topic, publish(topic, payload, idempotency_key=str(message.number))))
         return submitted

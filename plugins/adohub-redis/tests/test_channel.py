@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -16,6 +16,7 @@ import trio.testing
 from adohub_redis import form, storage
 from adohub_redis.channel import YIELD_S
 from adohub_redis.intake import BATCH_MESSAGES
+from adohub_redis.server import LEASE_S
 from adohub_redis.storage import open_redis
 from adohub_redis.tape import Tape
 from adohub_redis.testing import Server, partition, valkey
@@ -24,15 +25,14 @@ from attrs import define, field
 
 from adohub import Draft, Event, PeerError, Publish, Selection, Source, Storage, StorageError, StorageSettings
 
-DEADLINE_S = 60.0
+DEADLINE_S = 20.0
 EVERYTHING = Selection(["**"])
 
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    with trio.fail_after(DEADLINE_S):
-        async with valkey(tmp_path) as server:
-            yield server
+    async with valkey(tmp_path) as server:
+        yield server
 
 
 @define(eq=False)
@@ -40,11 +40,27 @@ class Hub:
     """The engine, with its sources running. What they publish goes to storage if `judge` lets it."""
 
     storage: Storage
+    instance: str
     judge: Callable[[str], Awaitable[None]]
-    crashes: list[str] = field(factory=list)
+    running: trio.CancelScope = field(factory=trio.CancelScope)
+    ended: trio.Event = field(factory=trio.Event)
+
+    async def run(self) -> None:
+        with self.running:
+            async with trio.open_nursery() as nursery:
+                for source in self.storage.sources():
+                    nursery.start_soon(source.run, self.publisher(source))
+        self.ended.set()
+
+    async def end(self) -> None:
+        """End its sources, as a hub that drains."""
+        self.running.cancel()
+        await self.ended.wait()
 
     def publisher(self, source: Source) -> Publish:
-        def publish(topic: str, payload: object, /, *, idempotency_key: str | None = None) -> Awaitable[str]:
+        def publish(
+            topic: str, payload: object, /, *, idempotency_key: str | None = None
+        ) -> Coroutine[Any, Any, str]:
             body = json.dumps(payload, separators=(",", ":")).encode()
             draft = Draft(topic, None, body, "", f"source:{source.name}", idempotency_key)
             return self._publish(draft)
@@ -89,12 +105,13 @@ async def a_hub(
     mirror: bool = False,
     judge: Callable[[str], Awaitable[None]] = lenient,
     state_keys: Mapping[str, int] | None = None,
+    window_s: float = 300.0,
 ) -> AsyncIterator[Hub]:
-    """A hub, which reaches the server by `port`."""
+    """A hub, which reaches the server by `port`. It brings a deadline for all that happens inside it."""
     settings = StorageSettings(
         max_events=100_000,
         max_age_s=3600,
-        idempotency_window_s=300,
+        idempotency_window_s=window_s,
         table={
             "url": server.url_at(port or server.port),
             "prefix": "ado",
@@ -104,13 +121,12 @@ async def a_hub(
         state_keys=state_keys or {},
         instance=f"hub{next(_instances)}",
     )
-    async with open_redis(settings, mirror=mirror) as opened:
-        hub = Hub(opened, judge)
-        async with trio.open_nursery() as nursery:
-            for source in opened.sources():
-                nursery.start_soon(source.run, hub.publisher(source))
+    with trio.fail_after(DEADLINE_S):
+        async with open_redis(settings, mirror=mirror) as opened, trio.open_nursery() as nursery:
+            hub = Hub(opened, settings.instance, judge)
+            nursery.start_soon(hub.run)
             yield hub
-            nursery.cancel_scope.cancel()
+            await hub.end()
 
 
 def said(n: int, topic: str = "garden.tick") -> bytes:
@@ -183,31 +199,42 @@ async def test_each_message_is_one_event_in_order_however_many_hubs_there_are(se
 
 
 async def test_a_hub_that_ends_hands_over_to_one_that_has_heard_as_much(server: Server) -> None:
-    async with a_stranger(server) as stranger, a_hub(server) as staying:
-        # The first one has the turn; two more come and go while somebody speaks.
-        spoken = iter(count())
+    async with (
+        a_hub(server) as one,
+        a_hub(server) as two,
+        a_hub(server) as three,
+        a_stranger(server) as stranger,
+    ):
+        hubs = {hub.instance: hub for hub in (one, two, three)}
+        for first in (0, 50):
+            with trio.fail_after(LEASE_S / 2):
+                holder = hubs[await whose_turn(server)]
+            await stranger.say(*map(said, range(first, first + 50)))
+            await holder.end()
+        await stranger.say(*map(said, range(100, 150)))
+        assert await three.numbers(150) == list(range(150))
 
-        async def speak(number: int) -> None:
-            for _ in range(number):
-                await stranger.say(said(next(spoken)))
 
-        for _ in range(3):
-            async with a_hub(server):
-                await speak(50)
-        async with a_hub(server) as last:
-            await speak(50)
-            assert await last.numbers(200) == list(range(200))
-        await speak(50)
-        assert await staying.numbers(250) == list(range(250))
+async def test_who_takes_over_leaves_what_was_taken_in_long_ago(server: Server) -> None:
+    async with a_stranger(server) as stranger, a_hub(server, window_s=0.2) as first:
+        async with a_hub(server, window_s=0.2) as second:
+            await stranger.say(*map(said, range(10)))
+            await first.numbers(10)
+            await trio.sleep(2.5)  # both have noted how far the first is, and Redis has forgotten the keys
+            await first.end()
+            await stranger.say(said(10))
+            assert await second.numbers(11) == list(range(11))
 
 
 @pytest.mark.parametrize("harm", ["parted", "cut"])
 async def test_what_the_hub_with_the_turn_misses_another_takes_in(server: Server, harm: str) -> None:
     async with partition(server.port) as link, a_stranger(server) as stranger:
-        async with a_hub(server, port=link.port):
+        async with a_hub(server, port=link.port) as doomed:
             first = await whose_turn(server)
+            await stranger.say(*map(said, range(50)))
+            await doomed.numbers(50)
             async with a_hub(server) as survivor:
-                for n in range(300):
+                for n in range(50, 300):
                     await stranger.say(said(n))
                     if n == 100:
                         (link.stop_forwarding if harm == "parted" else link.sever)()
@@ -216,7 +243,7 @@ async def test_what_the_hub_with_the_turn_misses_another_takes_in(server: Server
                 link.heal()
                 await trio.sleep(YIELD_S + 2)  # both hear it now, and could take in what one has
                 await stranger.say(said(300))
-                assert await survivor.numbers(301) == list(range(301))
+                assert await doomed.numbers(301) == list(range(301))
 
 
 async def test_a_hub_alone_goes_on_when_its_connections_were_cut(server: Server) -> None:
