@@ -87,6 +87,7 @@ async def test_who_is_cut_off_has_no_turn_any_more_when_another_gets_it(server: 
     async with partition(server.port) as link, a_hub(server, "one", port=link.port) as one:
         await one.turn.mine()
         async with a_hub(server, "other") as other:
+            one.turn.so_far = "3"
             link.stop_forwarding()
             await other.turn.mine()
             assert not one.turn.is_mine
