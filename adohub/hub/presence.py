@@ -81,9 +81,9 @@ class Registrar:
         self._roll = Roll(instance, self._open.__contains__)
         self._given: dict[str, tuple[str, Position]] = {}
         """By key whose end is yet to be written down: the ticket, and how far it had come."""
-        self._owed: list[tuple[Entry, Position]] = []
         self._handed_over = 0
-        """How many of these are in the steps that were due last, and are owed no more once those are taken."""
+        """How many of what is owed are in the steps that were due last: once taken, they are owed no more."""
+        self._owed: list[tuple[Entry, Position]] = []
         """What other hubs wait for: how far those had come here whom they have taken over."""
         self._returning: list[Attendance] = []
         self._wake = trio.Event()

@@ -73,10 +73,6 @@ class Address:
     service: str = ""
     tls: ssl.SSLContext | None = field(default=None, eq=False, repr=False)
 
-    def __str__(self) -> str:
-        where = ",".join(map(str, self.endpoints))
-        return f"{self.service} of {where}" if self.service else where
-
     @staticmethod
     def parse(url: str) -> Address:
         """Raises StorageError in words for an operator, without the URL."""
@@ -87,14 +83,19 @@ class Address:
 
 
 def _parse(url: str) -> Address:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # whose words may hold all of it
+        raise ValueError("is no URL") from None
     kind = _KINDS.get(parts.scheme)
     if kind is None:
         raise ValueError(f"begins with none of {', '.join(f'{scheme}://' for scheme in _KINDS)}")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     unknown = [name for name in options if name not in OPTIONS]
     if unknown:
-        raise ValueError(f"unknown option {unknown[0]!r}; there are {', '.join(OPTIONS)}")
+        raise ValueError(
+            f"after ? there are {', '.join(OPTIONS)}, and nothing else; in a password ? is written %3F"
+        )
     user, _, where = parts.netloc.rpartition("@")
     username, _, password = user.partition(":")
     path = unquote(parts.path)

@@ -63,7 +63,9 @@ def test_what_a_url_says(url: str, address: Address) -> None:
         ("redis+cluster://:hush@a/3", "a cluster has no database but 0"),
         ("redis+sentinel://:hush@a", "name their service"),
         ("unix://:hush@/", "it names no socket"),
-        ("redis://:hush@h?tls=yes", "unknown option 'tls'"),
+        ("redis://:hush@h?tls=yes", "after ? there are db, ssl_ca_certs"),
+        ("redis://:what?hush=x@h", "in a password ? is written %3F"),
+        ("redis://:hush\u2100@h", "is no URL"),
         ("rediss://:hush@h?ssl_cert_reqs=some", 'ssl_cert_reqs is "required" or "none"'),
         ("rediss://:hush@h?ssl_ca_certs=/no/such/file", "ssl_ca_certs: there is no file /no/such/file"),
     ],
@@ -91,16 +93,5 @@ def test_tls_checks_who_answers_unless_told_otherwise() -> None:
     assert not trusting.check_hostname
 
 
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("redis://ann:hush@h:1/2", "h:1"),
-        ("redis://[::1]:7000", "[::1]:7000"),
-        ("unix://:hush@/run/redis.sock", "/run/redis.sock"),
-        ("redis+sentinel://:hush@a:1,b:2/main", "main of a:1,b:2"),
-    ],
-)
-def test_what_is_shown_of_it_is_no_secret(url: str, shown: str) -> None:
-    address = Address.parse(url)
-    assert str(address) == shown
-    assert "hush" not in repr(address)
+def test_what_is_shown_of_it_is_no_secret() -> None:
+    assert "hush" not in repr(Address.parse("redis://ann:hush@h:1/2?sentinel_password=hush"))

@@ -86,11 +86,11 @@ async def test_restarts_keep_the_epoch_and_what_was_before_history_is_forgotten_
             await restart(server)
             await storage.check()
         stream, meta = f"{{ado}}:events:{old[0].epoch}", "{ado}:meta"
-        assert len((await server.command("HGET", meta, "holes")).split()) == 4
+        assert len(str(await server.command("HGET", meta, "holes")).split()) == 4
         await server.command("XTRIM", stream, "MINID", f"{old[-1].offset}-0")
         await restart(server)
         await storage.check()
-        assert len((await server.command("HGET", meta, "holes")).split()) == 2
+        assert len(str(await server.command("HGET", meta, "holes")).split()) == 2
         assert storage.head().epoch == old[0].epoch
         assert [one.offset for one in old] == sorted({one.offset for one in old})
 
