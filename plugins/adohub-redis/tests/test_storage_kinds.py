@@ -105,6 +105,19 @@ async def test_what_a_replica_has_outlives_a_failover(
             assert await read_all(other, EVERYTHING) == found
 
 
+async def test_a_sentinel_that_answers_nothing_keeps_no_hub_from_the_new_epoch(
+    tmp_path: Path, hub: Opening
+) -> None:
+    async with replicated(tmp_path) as servers, hub(servers.url) as storage:
+        [receipt] = await storage.append([draft()])
+        primary = await servers.primary()
+        await servers.sentinels[0].stop_process()
+        await primary.command("FLUSHALL")
+        await until(lambda: storage.head().epoch > receipt.position.epoch)
+        assert (await storage.append([draft()]))[0].position.offset == 1
+        await servers.sentinels[0].cont()
+
+
 async def test_who_is_not_let_in_is_told_so_without_the_password(tmp_path: Path, hub: Opening) -> None:
     async with valkey(tmp_path, password="right") as server:
         with pytest.raises(StorageError, match="refuses the user or password") as refused:
