@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import trio
-from adohub_redis.testing import replicated, valkey
+from adohub_redis.testing import Replicated, replicated, valkey
 
 from adohub import Position
 from tests.cluster.hubs import cluster
@@ -74,6 +74,11 @@ async def test_after_a_flush_all_are_told_of_a_gap_and_go_on_with_the_first_new_
         listening.cancel_scope.cancel()
 
 
+def promotions(servers: Replicated) -> int:
+    """How many there were: Sentinels that get no time to speak may see another primary die."""
+    return sum(server.log.count("Setting secondary replication ID") for server in servers.servers)
+
+
 async def test_after_a_failover_nothing_is_lost_that_a_replica_had_and_nothing_shown_again(
     tmp_path: Path, chance: Random
 ) -> None:
@@ -107,11 +112,12 @@ async def test_after_a_failover_nothing_is_lost_that_a_replica_had_and_nothing_s
         )
         for listener in listeners:
             await listener.until(lambda heard: heard[-1] == ids[-1])
-            before, after = listener.parts
-            assert epochs(before) < epochs(after) == [epoch]
-            shown = {offset(one): witness.message(one) for one in before + after}
+            assert 1 <= listener.heard.count(GAP) <= promotions(servers)
+            heard = [one for one in listener.heard if one != GAP]
+            assert heard == sorted(heard)
+            shown = {offset(one): witness.message(one) for one in heard}
             assert list(shown) == sorted(shown), "shown again, or in another order"
-            assert len(shown) == len(before + after)
+            assert len(shown) == len(heard)
             assert messages.items() <= shown.items(), "not shown, or something else"
         listening.cancel_scope.cancel()
 
