@@ -19,7 +19,7 @@ from adohub_redis.intake import BATCH_MESSAGES
 from adohub_redis.server import LEASE_S
 from adohub_redis.storage import open_redis
 from adohub_redis.tape import Tape
-from adohub_redis.testing import Server, partition, valkey
+from adohub_redis.testing import Cluster, Replicated, Server, cluster, partition, replicated, valkey
 from adohub_redis.testing.resp import Replies, request
 from attrs import define, field
 
@@ -99,7 +99,7 @@ _instances = count()
 
 @asynccontextmanager
 async def a_hub(
-    server: Server,
+    server: Server | Cluster | Replicated,
     *,
     port: int = 0,
     mirror: bool = False,
@@ -107,13 +107,13 @@ async def a_hub(
     state_keys: Mapping[str, int] | None = None,
     window_s: float = 300.0,
 ) -> AsyncIterator[Hub]:
-    """A hub, which reaches the server by `port`. It brings a deadline for all that happens inside it."""
+    """A hub, which reaches a server by `port` if told so, with a deadline for all that happens inside it."""
     settings = StorageSettings(
         max_events=100_000,
         max_age_s=3600,
         idempotency_window_s=window_s,
         table={
-            "url": server.url_at(port or server.port),
+            "url": server.url_at(port) if port and isinstance(server, Server) else server.url,
             "prefix": "ado",
             "publish_timeout_ms": 2000,
             "wait_replicas": 0,
@@ -343,6 +343,32 @@ async def test_a_strangers_mark_is_no_mark(server: Server) -> None:
             await stranger.say(said(0))
         await stranger.say(said(1))
         assert await hub.numbers(7) == [0, 0, 0, 0, 0, 0, 1]
+
+
+async def test_a_cluster_is_told_at_any_of_its_nodes(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as nodes, a_hub(nodes, mirror=True) as hub, a_hub(nodes, mirror=True):
+        for n, node in enumerate(nodes.primaries):
+            async with a_stranger(node) as listener:
+                await listener.listen()
+                await node.command("PUBLISH", "ado:events", said(n).decode())
+                assert (await hub.numbers(2 * n + 1))[-1] == n
+                await hub.publish("garden.tock", {"n": -1})
+                assert [json.loads(text)["n"] for text in await listener.hears(2)] == [n, -1]
+        assert await hub.numbers(6) == [0, -1, 1, -1, 2, -1]
+
+
+async def test_what_is_said_after_a_failover_is_taken_in(tmp_path: Path) -> None:
+    async with replicated(tmp_path) as servers, a_hub(servers) as hub, a_hub(servers):
+        primary = await servers.primary()
+        await primary.command("PUBLISH", "ado:events", said(0).decode())
+        await hub.numbers(1)
+        primary = await servers.fail_over()
+        heard_by: object = None
+        while heard_by != ["ado:events", 2]:
+            await trio.sleep(0.05)
+            heard_by = await primary.command("PUBSUB", "NUMSUB", "ado:events")
+        await primary.command("PUBLISH", "ado:events", said(1).decode())
+        assert (await hub.numbers(2))[-1] == 1
 
 
 # ── out ──────────────────────────────────────────────────────────────────────────────────────────────
