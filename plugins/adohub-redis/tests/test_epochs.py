@@ -95,6 +95,19 @@ async def test_restarts_keep_the_epoch_and_what_was_before_history_is_forgotten_
         assert [one.offset for one in old] == sorted({one.offset for one in old})
 
 
+async def test_a_server_that_gets_its_first_replica_goes_on_as_if_nothing_were(
+    tmp_path: Path, server: Server, hub: Opening
+) -> None:
+    """It takes another replication id then, and no connection ends."""
+    async with valkey(tmp_path / "replica") as replica, hub(server.url) as storage, hub(server.url) as other:
+        kept = await append(storage, 3)
+        await follow_primary(replica, server)
+        kept += await append(storage) + await append(other)
+        await until(lambda: storage.head() == other.head() == kept[-1])
+        assert await positions(storage) == await positions(other) == kept
+        assert kept == [Position(kept[0].epoch, kept[0].offset + n) for n in range(5)]
+
+
 # ── something is lost ────────────────────────────────────────────────────────────────────────────────────
 
 
