@@ -66,7 +66,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "cluster.md"
 @pytest.fixture
 def recipe(tmp_path: Path) -> Iterator[Path]:
     """A folder with the page's script in it; whatever that has started is ended at the end."""
-    (script,) = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    (script,) = re.findall(r"^```sh\n(#!.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     (tmp_path / "hubs.sh").write_text(script)
     (tmp_path / "hub.toml").write_text("[server]\nreuse_port = true\nport = 0\n")
     yield tmp_path
