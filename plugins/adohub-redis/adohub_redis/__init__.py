@@ -13,6 +13,7 @@ turn        which of the hubs takes in, and which mirrors
 *.lua       what runs inside the server, each all or nothing
 entries     how events lie in Redis
 keys        under which names
+pace        how many events to ask for at a time
 line        keeps a link up
 link        one connection to the server that holds the events, found by Sentinels or in a cluster if need be
 address     what the URL says

@@ -9,7 +9,7 @@ from attrs import field, frozen
 class Keys:
     """`prefix` is `storage.redis.prefix`.
 
-    meta      hash: epoch, head, base, replid, lineage, holes
+    meta      hash: epoch, head, base, replid, run_id, lineage, holes
     events:E  stream: the events of epoch E; entry `N-0` is the event of offset N
     newest    hash: place -> the newest event of it, whole
     order     sorted set: place -> offset of its newest, without those of state topics, which are in `state`

@@ -46,11 +46,11 @@ BEAT_S = 1.0
 TROUBLE_S = 3.0
 """After how long without an answer the hub is not ready, in seconds."""
 
-TIDY_STEPS = 100
-"""In how many steps at most that is done, each time."""
-
 TIDY_BEATS = 2
 """Every how many beats what is too old or too much is let go of."""
+
+TIDY_STEPS = 100
+"""In how many steps at most that is done, each time."""
 
 OPEN_S = 300.0
 """How long reading in may take at the start, in seconds, once the server answers."""
