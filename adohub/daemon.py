@@ -42,7 +42,7 @@ from adohub.net.trpc import Trpc
 from adohub.net.turn import Turn
 from adohub.net.web import Web
 from adohub.plugin.registry import Registry
-from adohub.plugin.storage import Storage, StorageEngine, StorageSettings
+from adohub.plugin.storage import Storage, StorageEngine, StorageSettings, Unshared
 from adohub.process import raise_descriptor_limit, settle_in
 from adohub.typegen import offer, schema_hash
 from adohub.wire.dialects import every_choice
@@ -50,9 +50,6 @@ from adohub.wire.noting import Noting
 
 SPARE_DESCRIPTORS = 64
 """How many files the hub opens besides its connections."""
-
-UNSHARED_ENGINES = {"memory", "sqlite"}
-"""Those that keep a hub's events from every other hub."""
 
 FLUSH_S = 5.0
 """How long what has been submitted may take to reach storage at the end, in seconds."""
@@ -104,8 +101,8 @@ class Daemon:
         """
         engine = check_engine(self._config, self._registry)
         check_exposure(self._config, self._registry)
-        check_sharing(self._config)
         async with engine.open(_settings(self._config.storage, self._registry, self._instance)) as storage:
+            check_sharing(self._config, storage)
             await self._run_on(storage, signals, task_status)
 
     async def _run_on(
@@ -272,9 +269,9 @@ def check_exposure(config: Config, registry: Registry) -> None:
         )
 
 
-def check_sharing(config: Config) -> None:
+def check_sharing(config: Config, storage: Storage) -> None:
     """Warn if hubs share a port and no events: who comes back would find another hub's."""
-    if config.server.reuse_port and config.storage.engine in UNSHARED_ENGINES:
+    if config.server.reuse_port and isinstance(storage, Unshared):
         _log.warning(
             "hubs that share a port need a storage engine that they share, too: with this one each has events"
             " of its own, and clients meet one or the other",
