@@ -84,13 +84,16 @@ class Member:
 
 @asynccontextmanager
 async def cluster(
-    folder: Path, *urls_of_redis: str, wait_replicas: int = 0
+    folder: Path,
+    *urls_of_redis: str,
+    wait_replicas: int = 0,
+    publish_timeout_ms: int = PUBLISH_TIMEOUT_MS,
 ) -> AsyncIterator[Sequence[Member]]:
     """Hubs that are one, each of which finds Redis at its own of these URLs."""
     with trio.fail_after(DEADLINE_S):
         async with trio.open_nursery() as lives:
             members = [
-                Member(folder / f"hub-{number}", _storage(url, wait_replicas), lives)
+                Member(folder / f"hub-{number}", _storage(url, wait_replicas, publish_timeout_ms), lives)
                 for number, url in enumerate(urls_of_redis, 1)
             ]
             async with trio.open_nursery() as starting:
@@ -101,14 +104,14 @@ async def cluster(
             lives.cancel_scope.cancel()
 
 
-def _storage(url: str, wait_replicas: int) -> str:
+def _storage(url: str, wait_replicas: int, publish_timeout_ms: int) -> str:
     """The configuration of a hub over the Redis at `url`."""
     return f"""
 [storage]
 engine = "redis"
 [storage.redis]
 url = "{url}"
-publish_timeout_ms = {PUBLISH_TIMEOUT_MS}
+publish_timeout_ms = {publish_timeout_ms}
 wait_replicas = {wait_replicas}
 """
 

@@ -19,6 +19,9 @@ SOME = 30
 
 CUTS = 8
 
+PATIENCE_MS = 10_000
+"""Longer than all the cuts together take."""
+
 PAUSE_S = 6.0
 """Longer than anything that a hub waits for here, and than others take it to live without a word."""
 
@@ -103,7 +106,7 @@ async def test_connections_that_valkey_cuts_are_made_again_and_nobody_is_refused
 ) -> None:
     async with (
         valkey(tmp_path / "valkey") as server,
-        cluster(tmp_path, *3 * [server.url]) as hubs,
+        cluster(tmp_path, *3 * [server.url], publish_timeout_ms=PATIENCE_MS) as hubs,
         company(hubs, chance) as (authors, _),
     ):
         connections = 0

@@ -41,11 +41,10 @@ class Line:
             while True:
                 try:
                     async with opened(nursery, self._address, self._tag) as link:
-                        began = trio.current_time()
                         self._put(link)
                         await link.closed.wait()
                         self.fault = link.fault
-                    if trio.current_time() - began > LONGEST_REST_S:
+                    if link.was_of_use:  # cut again and again it must not rest ever longer, then
                         rests.begin_anew()
                 except (UnreachableError, StorageError) as error:
                     self.fault = str(error)
@@ -81,7 +80,7 @@ class Rests:
         self._next_s = FIRST_REST_S
 
     def begin_anew(self) -> None:
-        """It has worked, and for long enough."""
+        """It has worked."""
         self._next_s = FIRST_REST_S
 
     async def rest(self) -> None:

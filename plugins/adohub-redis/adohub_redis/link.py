@@ -45,6 +45,8 @@ class Link:
         self.closed = trio.Event()
         self.fault = f"the connection to Redis at {endpoint} was lost"
         """Why it is of no use any more, once it is not."""
+        self.was_of_use = False
+        """Whether anything that was asked has been answered."""
 
     async def request(self, name: str, *arguments: Value, within_s: float = ANSWER_S) -> Any:
         """What the server answers, undecoded. Many may ask at once; it answers in their order.
@@ -53,13 +55,15 @@ class Link:
         """
         try:
             with translated(self.endpoint):
-                return await self._connection.create_request(
+                answer = await self._connection.create_request(
                     name.encode(), *arguments, decode=False, timeout=within_s, disconnect_on_cancellation=True
                 )
         except UnreachableError as error:
             self.fault = str(error)
             self.close()
             raise
+        self.was_of_use = True
+        return answer
 
     async def run(
         self, script: Script, keys: Sequence[str], arguments: Sequence[Value], *, within_s: float = ANSWER_S

@@ -17,7 +17,7 @@ from adohub import Event, History, Located, Position, StorageError
 from adohub_redis.address import Address
 from adohub_redis.entries import Arrived
 from adohub_redis.faults import UnreachableError
-from adohub_redis.line import LONGEST_REST_S, Rests
+from adohub_redis.line import Rests
 from adohub_redis.link import Link, opened
 from adohub_redis.pace import Pace
 from adohub_redis.server import Server, Standing
@@ -67,11 +67,11 @@ class Replica:
         rests = Rests()
         async with trio.open_nursery() as nursery:
             while True:
-                began = trio.current_time()
                 try:
                     async with opened(nursery, self._address, self._server.keys.tag) as link:
                         await self._begin(link)
-                        began, self.lost_at = trio.current_time(), None
+                        rests.begin_anew()
+                        self.lost_at = None
                         with trio.CancelScope() as self._following:
                             await self._follow(link)
                 except (UnreachableError, StorageError) as error:
@@ -79,8 +79,6 @@ class Replica:
                     self._pace.slow_down()
                 if self.lost_at is None:
                     self.lost_at = trio.current_time()
-                    if self.lost_at - began > LONGEST_REST_S:
-                        rests.begin_anew()
                 await rests.rest()
 
     def note(self, standing: Standing) -> None:
