@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from adohub.errors import AdohubError, Goodbye, PeerError, PluginError, StorageError
+from adohub.errors import (
+    AdohubError,
+    CredentialRefused,
+    Goodbye,
+    OverLimit,
+    PeerError,
+    PluginError,
+    StorageError,
+)
 from adohub.model import (
     EXISTS,
     Draft,
@@ -65,6 +73,7 @@ __all__ = [
     "Call",
     "Change",
     "Channel",
+    "CredentialRefused",
     "Credentials",
     "Draft",
     "Event",
@@ -74,6 +83,7 @@ __all__ = [
     "Located",
     "Neighbour",
     "Newest",
+    "OverLimit",
     "Page",
     "PeerError",
     "Pending",

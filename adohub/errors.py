@@ -4,6 +4,8 @@
         ConfigError     the operator's: every problem of one configuration at once
         PluginError     a plugin author's: names the plugin
         PeerError       the client's, or a refusal: the only text a client is ever sent
+            CredentialRefused   who it is cannot be believed; the reason is for the log alone
+            OverLimit           it is more than a configured limit allows
         Goodbye         nobody's: this connection ends, and how
         StorageError    the engine's: events cannot be kept or read just now
 
@@ -93,6 +95,28 @@ class PeerError(AdohubError):
         self.message = message or code
         self.data = dict(data or {})
         super().__init__(self.message)
+
+
+class CredentialRefused(PeerError):
+    """A credential is not accepted (UNAUTHORIZED).
+
+    `reason` is for the operator: it is logged, without the credential, and never sent. `message` is what the
+    peer is told; to say more than that helps those who guess.
+    """
+
+    def __init__(self, reason: str, message: str = "this credential is not accepted") -> None:
+        self.reason = reason
+        super().__init__("UNAUTHORIZED", message)
+
+
+class OverLimit(PeerError):
+    """A request is more than a limit allows. `limit` is the key in the configuration, for counting."""
+
+    def __init__(
+        self, limit: str, code: ErrorCode, message: str, *, data: Mapping[str, Any] | None = None
+    ) -> None:
+        self.limit = limit
+        super().__init__(code, message, data=data)
 
 
 class Goodbye(AdohubError):

@@ -154,7 +154,11 @@ def texts(values: Iterable[str]) -> tuple[str, ...]:
 
 @frozen
 class Principal:
-    """Who a connection is: a `name` for logs and events, and `roles` that `[auth.roles]` gives rights to."""
+    """Who a connection is: a `name` for logs and events, and `roles` that `[auth.roles]` gives rights to.
+
+    `expires_at`: until when that is so, in POSIX seconds; None if for good.
+    """
 
     name: str
     roles: Sequence[str] = field(default=(), converter=texts)
+    expires_at: float | None = None
