@@ -1,19 +1,17 @@
 """The configuration: frozen attrs classes, read from TOML and environment, written back without secrets."""
 
 from adohub.config.annotate import annotated, write_default
+from adohub.config.auth import Auth, Role, Token, UnixPeer
 from adohub.config.dumping import dump
 from adohub.config.loading import load, locate
 from adohub.config.sections import (
-    Auth,
     Config,
     DeclaredChannel,
     Keepalive,
     Logging,
     Plugins,
     Presence,
-    Role,
     Server,
-    Token,
     Topics,
 )
 from adohub.config.storage import Redis, Sqlite, Storage
@@ -33,6 +31,7 @@ __all__ = [
     "Storage",
     "Token",
     "Topics",
+    "UnixPeer",
     "annotated",
     "dump",
     "load",

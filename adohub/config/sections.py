@@ -6,14 +6,14 @@ unit where they have one (`_ms`, `_s`, `_bytes`).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from attrs import Attribute, field, frozen
 from attrs.validators import and_, deep_iterable, ge, le, min_len
 
-from adohub.config.keys import FILLED, FILLED_TEXTS, NOT_NEGATIVE, POSITIVE, Example, about, lower
+from adohub.config.auth import Auth
+from adohub.config.keys import FILLED, FILLED_TEXTS, NOT_NEGATIVE, POSITIVE, Example, about
 from adohub.config.storage import Storage
 from adohub.model import OnGap, OnSlow, Replay
 
@@ -165,88 +165,6 @@ class Topics:
     allow_undeclared: bool = field(
         default=False, metadata=about("Whether a topic that no plugin or channel declares may be published.")
     )
-
-
-@frozen
-class Token:
-    """A bearer token, known by its hash only."""
-
-    name: str = field(validator=FILLED, metadata=about("Who holds it: the principal's name."))
-    sha256: str = field(
-        converter=lower,
-        repr=False,
-        metadata=about('Hash of the token\'s text, hexadecimal; "adohub token new" prints it.', secret=True),
-    )
-    roles: tuple[str, ...] = field(default=(), validator=FILLED_TEXTS, metadata=about("Its roles."))
-
-    @sha256.validator
-    def _sha256_is_a_digest(self, _: Attribute[str], value: str) -> None:
-        if not re.fullmatch("[0-9a-f]{64}", value):
-            raise ValueError("expected 64 hexadecimal digits, the SHA-256 of the token's text")
-
-
-@frozen
-class Role:
-    """What a role may do. Patterns are dotted: `*` is one segment, `**` any rest."""
-
-    publish: tuple[str, ...] = field(
-        default=(), validator=FILLED_TEXTS, metadata=about("Topics it may publish.")
-    )
-    subscribe: tuple[str, ...] = field(
-        default=(), validator=FILLED_TEXTS, metadata=about("Topics it may receive, also from history.")
-    )
-    state_read: tuple[str, ...] = field(
-        default=(), validator=FILLED_TEXTS, metadata=about("State keys it may read.")
-    )
-    state_write: tuple[str, ...] = field(
-        default=(), validator=FILLED_TEXTS, metadata=about("State keys it may write.")
-    )
-    workers: tuple[Literal["attend", "send", "list"], ...] = field(
-        default=(), metadata=about('What it may do with workers: any of "attend", "send", "list".')
-    )
-    admin: bool = field(
-        default=False,
-        metadata=about("Whether it may see the hub's connections and have decisions explained."),
-    )
-
-
-@frozen
-class Auth:
-    """Who may connect, and to do what."""
-
-    allow_anonymous: bool = field(
-        default=False,
-        metadata=about(
-            "Whether clients without a credential get in; on loopback without any token they do anyway."
-        ),
-    )
-    reject_delay_ms: int = field(
-        default=2000,
-        validator=NOT_NEGATIVE,
-        metadata=about(
-            "How long a refused connection is held, so that clients do not return at once.",
-            unit="milliseconds",
-        ),
-    )
-    tokens: tuple[Token, ...] = field(
-        default=(),
-        metadata=about(
-            "Bearer tokens that are let in.",
-            example=Example("", Token(name="ci", sha256="0123456789abcdef" * 4, roles=("publisher",))),
-        ),
-    )
-    roles: Mapping[str, Role] = field(
-        factory=dict,
-        metadata=about(
-            "What each role may do.", example=Example("publisher", Role(publish=("task.**", "agent.**")))
-        ),
-    )
-
-    @tokens.validator
-    def _names_are_unique(self, _: Attribute[Any], tokens: tuple[Token, ...]) -> None:
-        names = [token.name for token in tokens]
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f'two tokens are named "{name}"')
 
 
 @frozen

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from adohub.config import Auth, Config, DeclaredChannel, Redis, Role, Server, Storage, Token
+from adohub.config import Auth, Config, DeclaredChannel, Redis, Role, Server, Storage, Token, UnixPeer
 from adohub.structuring import StructureError, strict
 from tests.config.strategies import leaf_keys
 
@@ -52,7 +52,9 @@ CONTRACT = {
     "topics.allow_undeclared": False,
     "auth.allow_anonymous": False,
     "auth.reject_delay_ms": 2000,
+    "auth.max_failures_per_minute": 60,
     "auth.tokens": (),
+    "auth.peers": (),
     "plugins.directories": (),
     "plugins.disabled": (),
     "plugins.strict": False,
@@ -64,7 +66,7 @@ def test_the_defaults_are_the_contract_s() -> None:
 
 
 def test_every_key_says_what_it_is() -> None:
-    for cls in (Config, Server, Storage, Redis, Auth, Token, Role, DeclaredChannel):
+    for cls in (Config, Server, Storage, Redis, Auth, Token, UnixPeer, Role, DeclaredChannel):
         for attribute in attrs.fields(cls):
             assert attribute.metadata["doc"].endswith((".", '"')), attribute.name
 
@@ -91,6 +93,7 @@ def test_every_key_says_what_it_is() -> None:
             {"name": "ci", "sha256": "hunter2"},
             "sha256: expected 64 hexadecimal digits, the SHA-256 of the token's text",
         ),
+        (UnixPeer, {"name": "ci"}, "user: required, unless there is a group"),
         (Role, {"workers": ["hire"]}, 'workers[0]: expected one of "attend", "send", "list", got "hire"'),
         (DeclaredChannel, {}, "topics: required"),
         (DeclaredChannel, {"topics": []}, "topics: expected at least 1 item, got []"),
