@@ -23,6 +23,7 @@ from adohub.config import Storage as StorageConfig
 from adohub.errors import ConfigError, Problem
 from adohub.hub.authentication import ANONYMOUS, Authentication
 from adohub.hub.cohort import Cohort
+from adohub.hub.failures import Failures
 from adohub.hub.intake import Intake
 from adohub.hub.journal import Journal
 from adohub.hub.policy import Policy
@@ -101,6 +102,7 @@ class Daemon:
         """
         engine = check_engine(self._config, self._registry)
         check_exposure(self._config, self._registry)
+        check_peers(self._config)
         async with engine.open(_settings(self._config.storage, self._registry, self._instance)) as storage:
             check_sharing(self._config, storage)
             await self._run_on(storage, signals, task_status)
@@ -181,6 +183,8 @@ class Daemon:
         config, registry = self._config, self._registry
         authentication = Authentication(
             registry.authenticators,
+            Failures(config.auth.max_failures_per_minute, config.server.handshake_timeout_ms / 1000 / 2),
+            dispatch.metrics,
             allow_anonymous=config.auth.allow_anonymous,
             trusted=is_loopback(config.server.host),
         )
@@ -267,6 +271,20 @@ def check_exposure(config: Config, registry: Registry) -> None:
         _log.warning(
             "anonymous peers may only ask for hub.health; give them rights in [auth.roles.anonymous]"
         )
+
+
+def check_peers(config: Config) -> None:
+    """Raises ConfigError for each user or group of `[[auth.peers]]` that this machine does not know."""
+    problems: list[Problem] = []
+    for number, peer in enumerate(config.auth.peers):
+        for what, name in (("user", peer.user), ("group", peer.group)):
+            try:
+                _ = peer.uid if what == "user" else peer.gid
+            except LookupError:
+                message = f'there is no {what} "{name}" on this machine'
+                problems.append(Problem("", f"auth.peers[{number}].{what}", message))
+    if problems:
+        raise ConfigError(problems)
 
 
 def check_sharing(config: Config, storage: Storage) -> None:

@@ -69,6 +69,7 @@ class Metrics:
     errors: int = 0
     slow_consumers: int = 0
     gaps: int = 0
+    auth_failures: int = 0
     latency: Histogram = field(factory=Histogram)
     append: Histogram = field(factory=Histogram)
     events: Labelled = field(factory=Labelled)
@@ -122,6 +123,9 @@ class _Families(Collector):
         )
         yield CounterMetricFamily(
             "ado_hub_gaps", "How often a subscriber missed events that were no longer kept.", numbers.gaps
+        )
+        yield CounterMetricFamily(
+            "ado_auth_failures", "How often a credential was refused, or was missing.", numbers.auth_failures
         )
         yield _histogram("ado_storage_append_seconds", "How long storage took for a batch.", numbers.append)
         yield _by_label(

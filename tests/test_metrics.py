@@ -22,7 +22,13 @@ def samples(text: str) -> dict[tuple[str, str], float]:
 
 def counted() -> Metrics:
     metrics = Metrics(
-        messages_in=1, messages_out=2, errors=3, slow_consumers=4, gaps=5, connections=lambda: 6
+        messages_in=1,
+        messages_out=2,
+        errors=3,
+        slow_consumers=4,
+        gaps=5,
+        auth_failures=9,
+        connections=lambda: 6,
     )
     metrics.deliveries = lambda: 100
     metrics.subscriptions = lambda: {"stream.onEvent": 7}
@@ -50,6 +56,7 @@ def test_every_name_of_the_contract_is_there_with_its_number() -> None:
         ("ado_hub_subscriptions", "stream.onEvent"): 7,
         ("ado_hub_slow_consumers_total", ""): 4,
         ("ado_hub_gaps_total", ""): 5,
+        ("ado_auth_failures_total", ""): 9,
         ("ado_storage_append_seconds_bucket", "5.0"): 0,
         ("ado_storage_append_seconds_bucket", "+Inf"): 1,
         ("ado_source_restarts_total", 'a "source"'): 1,

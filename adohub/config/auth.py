@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import grp
+import pwd
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from attrs import Attribute, field, frozen
@@ -45,6 +47,22 @@ class UnixPeer:
     def _somebody_is_meant(self, _: Attribute[str], value: str) -> None:
         if not value and not self.group:
             raise ValueError("required, unless there is a group")
+
+    @property
+    def uid(self) -> int | None:
+        """The number of `user` on this machine. Raises LookupError."""
+        return _number(self.user, lambda name: pwd.getpwnam(name).pw_uid)
+
+    @property
+    def gid(self) -> int | None:
+        """The number of `group` on this machine. Raises LookupError."""
+        return _number(self.group, lambda name: grp.getgrnam(name).gr_gid)
+
+
+def _number(text: str, find: Callable[[str], int]) -> int | None:
+    if not text:
+        return None
+    return int(text) if re.fullmatch("[0-9]{1,10}", text) else find(text)
 
 
 @frozen

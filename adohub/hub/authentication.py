@@ -1,12 +1,20 @@
-"""Who a peer is: authenticators in order, then the contract's rules for peers that show nothing."""
+"""Who a peer is: authenticators in order, then the contract's rules for peers that show nothing.
+
+Law: a refusal is counted, logged with its reason and never with the credential, and held if its address has
+had too many of them.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 
-from adohub.errors import PeerError
+import trio
+
+from adohub.errors import CredentialRefused, PeerError
+from adohub.hub.failures import Failures
 from adohub.hub.policy import ALL_RIGHTS
+from adohub.metrics import Metrics
 from adohub.model import Principal
 from adohub.plugin.contracts import Authenticator, Credentials
 
@@ -20,11 +28,20 @@ class Authentication:
     """
 
     def __init__(
-        self, authenticators: Sequence[Authenticator], *, allow_anonymous: bool, trusted: bool
+        self,
+        authenticators: Sequence[Authenticator],
+        failures: Failures,
+        metrics: Metrics,
+        *,
+        allow_anonymous: bool,
+        trusted: bool,
     ) -> None:
         self._authenticators = authenticators
+        self._failures = failures
+        self._metrics = metrics
         self._allow_anonymous = allow_anonymous
-        self._open = trusted and not authenticators
+        self.is_open = trusted and not authenticators
+        """Whether whoever can connect by TCP may do everything."""
 
     async def identify(self, credentials: Credentials) -> Principal:
         """The principal who shows `credentials`. Raises PeerError UNAUTHORIZED.
@@ -32,16 +49,26 @@ class Authentication:
         A credential that nobody accepts is refused even where anonymous peers are welcome. What an
         authenticator raises that is no PeerError passes through: it must not let anybody in.
         """
+        try:
+            return await self._identified(credentials)
+        except PeerError as refusal:
+            if refusal.code == "UNAUTHORIZED":
+                self._metrics.auth_failures += 1
+                reason = refusal.reason if isinstance(refusal, CredentialRefused) else refusal.message
+                await trio.sleep(self._failures.note(credentials, reason))
+            raise
+
+    async def _identified(self, credentials: Credentials) -> Principal:
         if credentials.get("uid") == os.getuid():
             return Principal("owner", roles=[ALL_RIGHTS])
         for authenticator in self._authenticators:
             principal = await authenticator.authenticate(credentials)
             if principal is not None:
                 return principal
-        if self._open and "uid" not in credentials:
+        if self.is_open and "uid" not in credentials:
             return Principal(ANONYMOUS, roles=[ALL_RIGHTS])
         if credentials.get("token"):
-            raise PeerError("UNAUTHORIZED", "this credential is not accepted")
+            raise CredentialRefused("nobody knows this credential")
         if self._allow_anonymous:
             return Principal(ANONYMOUS, roles=[ANONYMOUS])
-        raise PeerError("UNAUTHORIZED", "a credential is needed: send a token")
+        raise CredentialRefused("no credential was shown", "a credential is needed: send a token")

@@ -92,6 +92,7 @@ def credentials(head: Head, peer: Peer) -> Mapping[str, Any]:
         shown["token"] = head.token
     if peer.uid is not None:
         shown["uid"] = peer.uid
+        shown["gids"] = peer.gids
     return shown
 
 

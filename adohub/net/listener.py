@@ -7,7 +7,7 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -34,17 +34,23 @@ PAUSE_S = 0.1
 """How long accepting rests when the system has no more descriptors or memory, in seconds."""
 
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
-_UCRED = struct.Struct("3i")
+_UCRED = struct.Struct("iII")
+_SO_PEERGROUPS = 59
+"""Linux's number for it (asm-generic/socket.h), since 4.13; Python has no name for it."""
+
+_MOST_GROUPS = 1024
+"""Of how many groups of a process the hub takes note."""
 
 _log = structlog.get_logger("adohub.listener")
 
 
 @frozen
 class Peer:
-    """Who is at the other end: an address, or the uid of a process on this machine."""
+    """Who is at the other end: an address; of a process on this machine its user and groups, by number."""
 
     address: str
     uid: int | None = None
+    gids: Sequence[int] = ()
 
 
 @frozen
@@ -175,9 +181,18 @@ def _accept_waiting(listener: Listener, serve: Callable[[socket.socket, Peer], N
 def _peer(connected: socket.socket, address: object) -> Peer:
     if connected.family == socket.AF_UNIX:
         credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-        _, uid, _ = _UCRED.unpack(credentials)
-        return Peer("unix", uid)
+        _, uid, gid = _UCRED.unpack(credentials)
+        return Peer("unix", uid, (gid, *_groups(connected)))
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     return Peer(str(address[0]) if isinstance(address, tuple) else str(address))
+
+
+def _groups(connected: socket.socket) -> Sequence[int]:
+    """The supplementary groups of the process at the other end; none where the system does not tell."""
+    try:
+        numbers = connected.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * _MOST_GROUPS)
+    except OSError:
+        return ()
+    return struct.unpack(f"{len(numbers) // 4}I", numbers)

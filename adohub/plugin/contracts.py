@@ -140,7 +140,11 @@ class Channel:
 
 
 Credentials = Mapping[str, Any]
-"""What a peer shows: `token`, `headers` (lower-case names), `params`, `address`, `uid`, as far as known."""
+"""What a peer shows, as far as it is known.
+
+`token`, `headers` (lower-case names), `params` (of the connection), `address`; of a process at the unix
+socket `uid` and `gids`, the numbers of its user and of all its groups.
+"""
 
 
 @frozen

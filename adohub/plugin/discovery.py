@@ -24,6 +24,7 @@ BUILTINS: Sequence[str] = (
     "memory",
     "sqlite",
     "tokens",
+    "peers",
     "hub",
     "events",
     "tasks",

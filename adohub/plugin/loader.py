@@ -33,7 +33,10 @@ HOOKS: Sequence[str] = tuple(name for name in vars(hookspecs) if name.startswith
 TRACE_VARIABLE = "ADOHUB_TRACE_PLUGINS"
 """Set to 1 in the environment, it has every hook call told on stderr: whose, and what was answered."""
 
-_CORE_TABLES: Mapping[str, Callable[[Config], object]] = {"tokens": lambda config: config.auth.tokens}
+_CORE_TABLES: Mapping[str, Callable[[Config], object]] = {
+    "tokens": lambda config: config.auth.tokens,
+    "peers": lambda config: config.auth.peers,
+}
 """Built-ins whose table the contract places outside `[plugin.NAME]`, and where it is."""
 
 _COLLECTED: Mapping[str, tuple[str, type[Any]]] = {

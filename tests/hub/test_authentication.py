@@ -6,10 +6,15 @@ import os
 from collections.abc import Sequence
 
 import pytest
+import structlog.testing
+import trio
+from trio.testing import MockClock
 
-from adohub.errors import PeerError
+from adohub.errors import CredentialRefused, PeerError
 from adohub.hub.authentication import Authentication
+from adohub.hub.failures import Failures
 from adohub.hub.policy import ALL_RIGHTS
+from adohub.metrics import Metrics
 from adohub.model import Principal
 from adohub.plugin.contracts import Authenticator, Credentials
 
@@ -28,7 +33,9 @@ def knows(name: str, token: str, asked: list[str] | None = None) -> Authenticato
 def authentication(
     *authenticators: Authenticator, allow_anonymous: bool = False, trusted: bool = True
 ) -> Authentication:
-    return Authentication(authenticators, allow_anonymous=allow_anonymous, trusted=trusted)
+    return Authentication(
+        authenticators, Failures(60, 0), Metrics(), allow_anonymous=allow_anonymous, trusted=trusted
+    )
 
 
 async def identified(authentication: Authentication, credentials: Credentials) -> tuple[str, Sequence[str]]:
@@ -95,9 +102,51 @@ async def test_an_authenticator_may_refuse_outright() -> None:
     assert await refused(strict, {"token": "x"}) == "the token has expired"
 
 
+async def test_a_refusal_is_logged_with_its_reason_and_counted_and_the_credential_is_not_told() -> None:
+    async def refuse(credentials: Credentials) -> Principal | None:
+        raise CredentialRefused("expired 12 s ago")
+
+    metrics = Metrics()
+    strict = Authentication(
+        [Authenticator("jwt", refuse)], Failures(60, 0), metrics, allow_anonymous=False, trusted=True
+    )
+    with structlog.testing.capture_logs() as logs:
+        message = await refused(strict, {"token": "hunter2", "address": "192.0.2.1"})
+    [line] = logs
+    assert (line["log_level"], line["address"], line["reason"]) == (
+        "warning",
+        "192.0.2.1",
+        "expired 12 s ago",
+    )
+    assert "hunter2" not in str(logs)
+    assert "expired" not in message
+    assert metrics.auth_failures == 1
+
+
 async def test_an_authenticator_that_crashes_lets_nobody_in() -> None:
     async def crash(credentials: Credentials) -> Principal | None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await authentication(Authenticator("bad", crash), allow_anonymous=True).identify({})
+
+
+# ── too many of them ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_refusal_too_many_is_held_and_a_good_credential_of_the_same_address_is_not() -> None:
+    async def play() -> tuple[float, float]:
+        strict = Authentication(
+            [knows("a", "x")], Failures(2, 5.0), Metrics(), allow_anonymous=False, trusted=False
+        )
+        for _ in range(2):
+            await refused(strict, {"token": "wrong", "address": "192.0.2.1"})
+        at_once = trio.current_time()
+        await identified(strict, {"token": "x", "address": "192.0.2.1"})
+        assert trio.current_time() == at_once
+        await refused(strict, {"token": "wrong", "address": "192.0.2.1"})
+        held = trio.current_time()
+        await refused(strict, {"token": "wrong", "address": "192.0.2.2"})
+        return held - at_once, trio.current_time() - held
+
+    assert trio.run(play, clock=MockClock(autojump_threshold=0)) == (5.0, 0.0)

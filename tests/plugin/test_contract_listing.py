@@ -11,6 +11,8 @@ from attrs import evolve
 from adohub.config import Auth, Role, Server
 from adohub.errors import PeerError
 from adohub.hub.authentication import Authentication
+from adohub.hub.failures import Failures
+from adohub.metrics import Metrics
 from adohub.model import Principal
 from adohub.plugin.registry import Registry
 from tests.plugin.making import LISTING, Workshop, contribution, record
@@ -56,7 +58,9 @@ def test_it_loads_with_all_it_brings(workshop: Workshop, load: Load) -> None:
 @both
 async def test_its_authenticator_knows_the_gardener(workshop: Workshop, load: Load) -> None:
     authenticators = load(workshop, SOURCE).authenticators
-    authentication = Authentication(authenticators, allow_anonymous=False, trusted=True)
+    authentication = Authentication(
+        authenticators, Failures(60, 0), Metrics(), allow_anonymous=False, trusted=True
+    )
     gardener = await authentication.identify({"token": "open-sesame", "headers": {}, "address": "127.0.0.1"})
     assert gardener == Principal("gardener", roles=["reader"])
     for credentials in ({}, {"token": "close-sesame"}):
