@@ -35,6 +35,7 @@ from adohub.hub.service import HubService
 from adohub.hub.supervisor import supervise
 from adohub.hub.twin import SlowCohort
 from adohub.metrics import Metrics
+from adohub.net.cors import Origins
 from adohub.net.dispatch import Dispatch
 from adohub.net.gate import Gate
 from adohub.net.keepalive import Keepalive
@@ -192,9 +193,18 @@ class Daemon:
         trpc = Trpc(
             dispatch, authentication, keepalive, choice, max_body_bytes=config.server.max_message_bytes
         )
-        web = Web(registry.routes, service, trpc, tuple(config.server.allowed_origins), dispatch.incident)
+        origins = Origins(config.server.allowed_origins, is_open=authentication.is_open)
+        web = Web(registry.routes, service, trpc, origins, dispatch.incident)
         gate = Gate(
-            config.server, config.auth.reject_delay_ms, dispatch, choice, authentication, web, keepalive, turn
+            config.server,
+            config.auth.reject_delay_ms,
+            dispatch,
+            choice,
+            authentication,
+            web,
+            origins,
+            keepalive,
+            turn,
         )
         dispatch.metrics.connections = lambda: gate.websockets
         dispatch.metrics.subscriptions = lambda: gate.subscriptions() + trpc.subscriptions()

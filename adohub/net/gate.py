@@ -13,7 +13,7 @@ from adohub.config import Server
 from adohub.errors import Goodbye, PeerError
 from adohub.hub.authentication import Authentication
 from adohub.model import Principal
-from adohub.net.cors import check_origin
+from adohub.net.cors import Origins
 from adohub.net.dispatch import Dispatch
 from adohub.net.exchange import refused
 from adohub.net.head import Head, HeadRefused, credentials
@@ -50,6 +50,7 @@ class Gate:
         choice: Choice,
         authentication: Authentication,
         web: Web,
+        origins: Origins,
         keepalive: Keepalive,
         turn: Turn,
     ) -> None:
@@ -59,6 +60,7 @@ class Gate:
         self._choice = choice
         self._authentication = authentication
         self._reception = Reception(web.answer, turn.place, self._limits.greeting_timeout_s, dispatch.metrics)
+        self._origins = origins
         self._keepalive = keepalive
         self._turn = turn
         self._host = _HOSTS[config.websocket]
@@ -153,7 +155,7 @@ class Gate:
         if head.path not in WEBSOCKET_PATHS:
             raise HeadRefused(404, f"there is no WebSocket at {head.path}; use / or /trpc")
         check_upgrade(head)
-        check_origin(head, tuple(self._config.allowed_origins))
+        self._origins.check(head)
         if self.draining:
             raise HeadRefused(503, "the hub is about to restart", {"retry-after": "1"})
         if is_excess:

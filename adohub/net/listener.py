@@ -81,6 +81,15 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def is_address(host: str) -> bool:
+    """Whether `host` is an IP address, be it in brackets, and no name."""
+    try:
+        ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
+
+
 async def listen_tcp(host: str, port: int, *, reuse_port: bool = False) -> Listener:
     """Listen on `host` and `port` (0: a free one). Raises ConfigError when that cannot be.
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import trio
 
-from adohub.net.cors import cors_headers, preflight_headers
+from adohub.net.cors import Origins, preflight_headers
 from adohub.net.exchange import Exchange
 from adohub.net.head import Head, HeadRefused
 from adohub.plugin.contracts import Hub, Route, RouteRequest
@@ -39,14 +39,14 @@ class Web:
         routes: Mapping[tuple[str, str], Route],
         hub: Hub,
         trpc: Answers,
-        allowed_origins: tuple[str, ...],
+        origins: Origins,
         on_crash: Callable[[Exception, str], str],
     ) -> None:
         self._routes = routes
         self._methods = {*HTTPMethod, *(method for method, _ in routes)}
         self._hub = hub
         self._trpc = trpc
-        self._allowed_origins = allowed_origins
+        self._origins = origins
         self._on_crash = on_crash
 
     async def answer(self, exchange: Exchange) -> None:
@@ -75,12 +75,13 @@ class Web:
         elif path == "/trpc" or path.startswith("/trpc/"):
             await self._answer_trpc(exchange)
         else:
+            self._origins.check_host(exchange.head)
             await self._answer_route(exchange)
 
     # ── tRPC ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def _answer_trpc(self, exchange: Exchange) -> None:
-        exchange.headers.update(cors_headers(exchange.head, self._allowed_origins))
+        exchange.headers.update(self._origins.headers(exchange.head))
         if exchange.head.method != "OPTIONS":
             await self._trpc.answer(exchange)
             return

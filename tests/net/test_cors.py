@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import pytest
 
 from adohub.config import Config, Server
+from adohub.plugin.registry import Contribution
 from tests.net import raw
+from tests.net.strangers import doorkeeper
 from tests.running import running_hub
+
+Ask: TypeAlias = Callable[[str], bytes]
 
 APP = "https://app.example"
 
@@ -121,3 +128,50 @@ async def test_pages_beside_trpc_are_none_of_other_pages_business(path: str) -> 
     status, told = await answered(allowing(APP), from_page(APP, path=path))
     assert told == {}
     assert status in (200, 404)
+
+
+# ── names that may be anybody's ──────────────────────────────────────────────────────────────────────────
+
+OURS = [
+    *("localhost", "localhost:3001", "LOCALHOST:3001", "app.localhost", "hub", "hub:3001"),
+    *("127.0.0.1", "127.0.0.1:3001", "192.0.2.7:80", "[::1]", "[::1]:3001", "[2001:db8::1]:3001"),
+]
+ANYBODYS = [
+    "evil.example",
+    "evil.example:3001",
+    "localhost.evil.example",
+    "127.0.0.1.evil.example",
+    "com.",
+    "1.2.3",
+]
+
+REQUESTS = {
+    "upgrade": lambda host: raw.upgrade(Host=host),
+    "upgrade by its own page": lambda host: raw.upgrade(Host=host, Origin=f"http://{host}"),
+    "query": lambda host: raw.head("/trpc/hub.health", {"Host": host}),
+    "page": lambda host: raw.head("/metrics", {"Host": host}),
+}
+
+
+async def status_of(config: Config, request: bytes, *contributions: Contribution) -> int:
+    async with running_hub(config, *contributions) as hub:
+        response = await raw.exchange(hub.port, request)
+        assert response is not None
+        return response.status
+
+
+@pytest.mark.parametrize("ask", REQUESTS.values(), ids=REQUESTS.keys())
+async def test_an_open_hub_does_not_answer_to_a_name_that_anybody_can_give_to_this_machine(ask: Ask) -> None:
+    assert [host for host in ANYBODYS if await status_of(allowing(), ask(host)) != 403] == []
+    assert [host for host in OURS if await status_of(allowing(), ask(host)) == 403] == []
+
+
+@pytest.mark.parametrize("ask", REQUESTS.values(), ids=REQUESTS.keys())
+async def test_a_host_whose_pages_are_allowed_is_answered(ask: Ask) -> None:
+    for origins in (("https://ok.example", "http://evil.example:3001"), ("*",)):
+        assert await status_of(allowing(*origins), ask("evil.example:3001")) != 403
+
+
+@pytest.mark.parametrize("ask", REQUESTS.values(), ids=REQUESTS.keys())
+async def test_a_hub_that_asks_for_credentials_may_have_any_name(ask: Ask) -> None:
+    assert await status_of(allowing(), ask("hub.example:3001"), doorkeeper()) != 403

@@ -145,7 +145,7 @@ ODD_HANDSHAKES = {
     "more tokens in Connection": raw.upgrade(Connection="keep-alive, upgrade"),
     "extensions": raw.upgrade(Sec_WebSocket_Extensions="permessage-deflate; client_max_window_bits, =;;,"),
     "subprotocols that are no ASCII": raw.upgrade(Sec_WebSocket_Protocol="é"),
-    "a host that is no name": raw.upgrade(Host="..é.."),
+    "a host that is no name": raw.upgrade(Host="[é"),
 }
 
 
