@@ -103,7 +103,7 @@ class Daemon:
         """
         engine = check_engine(self._config, self._registry)
         check_exposure(self._config, self._registry)
-        check_peers(self._config)
+        check_peers(self._config, self._registry)
         async with engine.open(_settings(self._config.storage, self._registry, self._instance)) as storage:
             check_sharing(self._config, storage)
             await self._run_on(storage, signals, task_status)
@@ -283,15 +283,15 @@ def check_exposure(config: Config, registry: Registry) -> None:
         )
 
 
-def check_peers(config: Config) -> None:
+def check_peers(config: Config, _: Registry) -> None:
     """Raises ConfigError for each user or group of `[[auth.peers]]` that this machine does not know."""
     problems: list[Problem] = []
     for number, peer in enumerate(config.auth.peers):
-        for what, name in (("user", peer.user), ("group", peer.group)):
+        for what in ("user", "group"):
             try:
-                _ = peer.uid if what == "user" else peer.gid
+                peer.uid if what == "user" else peer.gid  # noqa: B018 - looked up
             except LookupError:
-                message = f'there is no {what} "{name}" on this machine'
+                message = f'there is no {what} "{getattr(peer, what)}" on this machine'
                 problems.append(Problem("", f"auth.peers[{number}].{what}", message))
     if problems:
         raise ConfigError(problems)

@@ -29,6 +29,7 @@ _COMMANDS: Mapping[str, str] = {
     "config": "adohub.cli.config",
     "plugins": "adohub.cli.plugins",
     "typegen": "adohub.cli.typegen",
+    "token": "adohub.cli.token",
 }
 """Each built-in command's module, which holds it under the name `command`."""
 
