@@ -18,7 +18,7 @@ from attrs import define, field
 from adohub import Draft, Publish, Receipt, Source, StorageEngine, StorageSettings
 from adohub import Storage as StorageContract
 from adohub.builtin.memory import MemoryStorage
-from adohub.config import Auth, Config, Role, Server, Storage
+from adohub.config import Auth, Config, Role, Server, Storage, UnixPeer
 from adohub.config.storage import Sqlite
 from adohub.daemon import Daemon, check_sharing
 from adohub.errors import ConfigError, Problem
@@ -68,6 +68,17 @@ async def test_a_port_in_use_is_told_and_no_harm_to_who_uses_it() -> None:
         assert problem.path == "server.port"
         assert str(hub.port) in problem.message
         await peer.is_served()
+
+
+async def test_users_and_groups_that_this_machine_does_not_know_are_told_at_the_start() -> None:
+    peers = (UnixPeer("a", user="root", group="no-such-group"), UnixPeer("b", user="no-such-user"))
+    config = Config(server=Server(port=0), auth=Auth(peers=peers))
+    with pytest.raises(ConfigError) as wrong:
+        await Daemon(config, built_in(config)).run()
+    assert [str(problem) for problem in wrong.value.problems] == [
+        'auth.peers[0].group: there is no group "no-such-group" on this machine',
+        'auth.peers[1].user: there is no user "no-such-user" on this machine',
+    ]
 
 
 async def test_a_public_address_where_nothing_tells_who_connects_is_refused() -> None:

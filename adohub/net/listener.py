@@ -38,8 +38,8 @@ _UCRED = struct.Struct("iII")
 _SO_PEERGROUPS = 59
 """Linux's number for it (asm-generic/socket.h), since 4.13; Python has no name for it."""
 
-_MOST_GROUPS = 1024
-"""Of how many groups of a process the hub takes note."""
+_MOST_GROUPS = 256
+"""How many groups a process may have for the hub to know them: Python asks for no longer an answer."""
 
 _log = structlog.get_logger("adohub.listener")
 
