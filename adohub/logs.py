@@ -1,8 +1,12 @@
-"""How the hub's own log lines look: set once, at start, before anything is logged."""
+"""How the hub's own log lines look: set once, at start, before anything is logged.
+
+Law: whatever strangers have put into a value, a line of the log stays one line and no terminal obeys it.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any, TextIO
@@ -10,6 +14,8 @@ from typing import Any, TextIO
 import structlog
 
 from adohub.config import Logging
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 """syslog's priorities, which journald reads from a line's `<N>`."""
@@ -21,12 +27,20 @@ def set_up(config: Logging, stream: TextIO = sys.stderr) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            _harmless,
             *_processors(_chosen(config.format, stream), stream),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(config.level),
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+
+
+def _harmless(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), value)
+    return event
 
 
 def _chosen(format_: str, stream: TextIO) -> str:
