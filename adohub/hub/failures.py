@@ -1,7 +1,8 @@
 """Credentials that were refused of late, by address: how long the next refusal is held, and what is logged.
 
 Law: who shows a good credential never waits for what others at its address did. So nobody can lock out
-those behind the same proxy; what fails again and again is only answered ever later.
+those behind the same proxy; what fails again and again is only answered ever later, and not all at one
+moment: a thousand clients that are answered together come back together.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
+from random import uniform
 from typing import Any
 
 import structlog
@@ -49,7 +51,7 @@ class Failures:
         record = self._record(source)
         now = trio.current_time()
         level_at = max(record.level_at, now) + self._share_s
-        hold_s = min(max(0.0, level_at - now - WINDOW_S), self._longest_hold_s)
+        hold_s = min(max(0.0, level_at - now - WINDOW_S), self._longest_hold_s) * uniform(0.5, 1)
         record.level_at = min(level_at, now + WINDOW_S + self._longest_hold_s)
         if hold_s:
             record.unsaid += 1

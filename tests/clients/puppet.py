@@ -221,7 +221,7 @@ async def puppet(version: Version, url: str, via: Via = "ws", **options: Any) ->
     `retries`, how often the retryLink tries again, whatever the error. Leaving the context ends the process,
     and raises PuppetError if an exception had escaped in it.
     """
-    async with _node("driver.mjs", version) as (stdin, stdout), trio.open_nursery() as nursery:
+    async with node("driver.mjs", version) as (stdin, stdout), trio.open_nursery() as nursery:
         client = Puppet(stdin)
         nursery.start_soon(client.listen, stdout)
         await client.create(url, via, options)
@@ -234,7 +234,7 @@ async def puppet(version: Version, url: str, via: Via = "ws", **options: Any) ->
 @asynccontextmanager
 async def seed(version: Version, url: str) -> AsyncIterator[Sub]:
     """The program of `seed.mjs`, subscribed to `task-123` at `url` with a client of `version`."""
-    async with _node("seed.mjs", version, url) as (stdin, stdout), trio.open_nursery() as nursery:
+    async with node("seed.mjs", version, url) as (stdin, stdout), trio.open_nursery() as nursery:
         printed = Sub("seed")
         nursery.start_soon(_read_seed, stdout, printed)
         yield printed
@@ -248,7 +248,7 @@ async def _read_seed(stdout: trio.abc.ReceiveStream, printed: Sub) -> None:
 
 
 @asynccontextmanager
-async def _node(
+async def node(
     script: str, version: Version, *arguments: str
 ) -> AsyncIterator[tuple[trio.abc.SendStream, trio.abc.ReceiveStream]]:
     """`script` under Node with the packages of `version`: its stdin and stdout. It ends with the context."""

@@ -149,4 +149,6 @@ def test_a_refusal_too_many_is_held_and_a_good_credential_of_the_same_address_is
         await refused(strict, {"token": "wrong", "address": "192.0.2.2"})
         return held - at_once, trio.current_time() - held
 
-    assert trio.run(play, clock=MockClock(autojump_threshold=0)) == (5.0, 0.0)
+    held_s, other_s = trio.run(play, clock=MockClock(autojump_threshold=0))
+    assert 2.5 <= held_s <= 5
+    assert other_s == 0
