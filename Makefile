@@ -3,6 +3,7 @@
 VENV := .venv
 NODE_CLIENTS := $(patsubst %/package.json,%,$(wildcard tests/clients/*/package.json examples/*/package.json))
 PAGES := $(patsubst %/vite.config.js,%,$(wildcard tests/clients/*/vite.config.js examples/*/vite.config.js))
+WORKERS := $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 1)))) # tests wait more than they work
 CHROMIUM := /usr/bin/chromium
 BENCH_PEER := tests/bench/peers/trpc
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
@@ -23,7 +24,7 @@ demo: setup ## a hub, a real task, a live view
 	@$(VENV)/bin/adohub demo
 
 test: setup $(NODE_CLIENTS:%=%/node_modules/.ready) $(BENCH_PEER)/node_modules/.ready $(PAGES:%=%/dist/index.html) $(CHROMIUM) ## run all tests
-	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy, and no registry addresses
 	$(VENV)/bin/ruff check .
