@@ -29,6 +29,7 @@ from adohub.hub.journal import Journal
 from adohub.hub.policy import Policy
 from adohub.hub.presence import Registrar
 from adohub.hub.pump import pump
+from adohub.hub.rates import Rates
 from adohub.hub.replays import Replays
 from adohub.hub.routes import Routes
 from adohub.hub.service import HubService
@@ -147,6 +148,7 @@ class Daemon:
             self._registry.topics,
             allow_undeclared=self._config.topics.allow_undeclared,
             endings=self._registry.endings,
+            limits=self._config.limits,
         )
 
     def _registrars(self, storage: Storage, journal: Journal) -> Mapping[str, Registrar]:
@@ -171,6 +173,7 @@ class Daemon:
             journal,
             self._intake(),
             policy,
+            Rates(config.auth.roles),
             engine=config.storage.engine,
             schema_hash=schema_hash(offer(registry, config)),
             instance=self._instance,
@@ -191,12 +194,26 @@ class Daemon:
         )
         choice = every_choice(Noting(registry.payload_marks()), config.server.transformer)
         trpc = Trpc(
-            dispatch, authentication, keepalive, choice, max_body_bytes=config.server.max_message_bytes
+            dispatch,
+            authentication,
+            keepalive,
+            choice,
+            config.limits,
+            max_body_bytes=config.server.max_message_bytes,
         )
         origins = Origins(config.server.allowed_origins, is_open=authentication.is_open)
-        web = Web(registry.routes, service, trpc, origins, dispatch.incident)
+        web = Web(
+            registry.routes,
+            service,
+            trpc,
+            origins,
+            dispatch.incident,
+            dispatch.metrics,
+            max_body_bytes=config.server.max_message_bytes,
+        )
         gate = Gate(
             config.server,
+            config.limits,
             config.auth.reject_delay_ms,
             dispatch,
             choice,

@@ -120,11 +120,15 @@ class OverLimit(PeerError):
 
 
 class Goodbye(AdohubError):
-    """This connection ends now. `code` is an RFC 6455 close code; clients reconnect unless they gave up."""
+    """This connection ends now. `code` is an RFC 6455 close code; clients reconnect unless they gave up.
 
-    def __init__(self, code: int, reason: str = "") -> None:
+    `limit` is the key of the limit that the peer has met, if that is why.
+    """
+
+    def __init__(self, code: int, reason: str = "", *, limit: str = "") -> None:
         self.code = code
         self.reason = reason
+        self.limit = limit
         super().__init__(f"{code} {reason}".strip())
 
 

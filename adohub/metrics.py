@@ -70,6 +70,7 @@ class Metrics:
     slow_consumers: int = 0
     gaps: int = 0
     auth_failures: int = 0
+    limit_hits: Labelled = field(factory=Labelled)
     latency: Histogram = field(factory=Histogram)
     append: Histogram = field(factory=Histogram)
     events: Labelled = field(factory=Labelled)
@@ -77,6 +78,11 @@ class Metrics:
     connections: Callable[[], int] = lambda: 0
     deliveries: Callable[[], int] = lambda: 0
     subscriptions: Callable[[], Mapping[str, int]] = dict
+
+    def hit(self, limit: str) -> None:
+        """Something was refused because of this limit, by its key; empty for none."""
+        if limit:
+            self.limit_hits.add(limit)
 
     def text(self, accept: str = "") -> tuple[bytes, str]:
         """The metrics and their content type: OpenMetrics if `accept`, a request's header, asks for it."""
@@ -126,6 +132,12 @@ class _Families(Collector):
         )
         yield CounterMetricFamily(
             "ado_auth_failures", "How often a credential was refused, or was missing.", numbers.auth_failures
+        )
+        yield _by_label(
+            "ado_limit_hits",
+            "How often a limit was met, by its key in the configuration.",
+            "limit",
+            numbers.limit_hits.counts.items(),
         )
         yield _histogram("ado_storage_append_seconds", "How long storage took for a batch.", numbers.append)
         yield _by_label(

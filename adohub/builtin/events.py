@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from attrs import Attribute, field, frozen, validators
 from adohub import (
     Call,
     Channel,
+    OverLimit,
     Pending,
     Procedure,
     PublishRequest,
@@ -22,28 +23,41 @@ from adohub import (
 )
 
 DEFAULT_HISTORY_EVENTS = 100
-MAX_PATTERNS = 64
-MAX_EVENTS_AT_ONCE = 10_000
+
+
+@frozen
+class EventsConfig:
+    """`[plugin.events]`: how many patterns one subscription or query may name, and events one batch hold."""
+
+    max_patterns: int = field(default=64, validator=validators.ge(1))
+    max_events_at_once: int = field(default=10_000, validator=validators.ge(1))
+
+    def check_patterns(self, patterns: Sequence[str]) -> None:
+        """Raises OverLimit."""
+        if len(patterns) > self.max_patterns:
+            message = f"topics: expected 1 to {self.max_patterns} patterns"
+            raise OverLimit("max_patterns", "BAD_REQUEST", message)
+
+    def check_events(self, events: Sequence[object]) -> None:
+        """Raises OverLimit."""
+        if len(events) > self.max_events_at_once:
+            message = f"events: expected 1 to {self.max_events_at_once} events"
+            raise OverLimit("max_events_at_once", "BAD_REQUEST", message)
 
 
 def _patterns(instance: object, attribute: Attribute[Any], value: Sequence[str]) -> None:
-    if not 0 < len(value) <= MAX_PATTERNS:
-        raise ValueError(f"expected 1 to {MAX_PATTERNS} patterns")
+    if not value:
+        raise ValueError("expected at least 1 pattern")
     for pattern in value:
         if not is_pattern(pattern):
             raise ValueError(f'"{pattern[:80]}" is no topic pattern (like "task.*" or "agent.**")')
-
-
-def _few_enough(instance: object, attribute: Attribute[Any], value: Sequence[object]) -> None:
-    if not 0 < len(value) <= MAX_EVENTS_AT_ONCE:
-        raise ValueError(f"expected 1 to {MAX_EVENTS_AT_ONCE} events")
 
 
 @frozen
 class PublishManyInput:
     """Several events, kept all or none."""
 
-    events: Sequence[PublishRequest] = field(validator=_few_enough)
+    events: Sequence[PublishRequest] = field(validator=validators.min_len(1))
 
 
 @frozen
@@ -124,17 +138,31 @@ async def history(input: HistoryInput, call: Call) -> Any:
 
 
 @hookimpl
-def adohub_procedures(config: object) -> list[Procedure]:
+def adohub_config_type() -> type[EventsConfig]:
+    return EventsConfig
+
+
+@hookimpl
+def adohub_procedures(config: EventsConfig) -> list[Procedure]:
+    def publish_few(input: PublishManyInput, call: Call) -> Pending[Any]:
+        config.check_events(input.events)
+        return publish_many(input, call)
+
+    def look_back(input: HistoryInput, call: Call) -> Coroutine[Any, Any, Any]:
+        config.check_patterns(input.topics)
+        return history(input, call)
+
     return [
         Procedure("events.publish", "mutation", publish, PublishRequest, Published),
-        Procedure("events.publishMany", "mutation", publish_many, PublishManyInput, PublishedMany),
-        Procedure("events.history", "query", history, HistoryInput, HistoryPage),
+        Procedure("events.publishMany", "mutation", publish_few, PublishManyInput, PublishedMany),
+        Procedure("events.history", "query", look_back, HistoryInput, HistoryPage),
     ]
 
 
 @hookimpl
-def adohub_channels(config: object) -> list[Channel]:
+def adohub_channels(config: EventsConfig) -> list[Channel]:
     def select(input: EventsInput) -> Selection:
+        config.check_patterns(input.topics)
         return Selection(input.topics, key=input.key)
 
     return [Channel("stream.onEvent", input=EventsInput, select=select, whole=True)]

@@ -3,6 +3,7 @@
 from adohub.config.annotate import annotated, write_default
 from adohub.config.auth import Auth, Role, Token, UnixPeer
 from adohub.config.dumping import dump
+from adohub.config.limits import Limits
 from adohub.config.loading import load, locate
 from adohub.config.sections import (
     Config,
@@ -21,6 +22,7 @@ __all__ = [
     "Config",
     "DeclaredChannel",
     "Keepalive",
+    "Limits",
     "Logging",
     "Plugins",
     "Presence",

@@ -84,6 +84,19 @@ class Role:
     workers: tuple[Literal["attend", "send", "list"], ...] = field(
         default=(), metadata=about('What it may do with workers: any of "attend", "send", "list".')
     )
+    max_events_per_s: int = field(
+        default=0,
+        validator=NOT_NEGATIVE,
+        metadata=about("How many events each of its principals may publish in a second; 0 for any number."),
+    )
+    max_bytes_per_s: int = field(
+        default=0,
+        validator=NOT_NEGATIVE,
+        metadata=about(
+            "How much each of its principals may publish in a second; 0 for any amount.",
+            unit="bytes of payload",
+        ),
+    )
     admin: bool = field(
         default=False,
         metadata=about("Whether it may see the hub's connections and have decisions explained."),

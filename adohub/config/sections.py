@@ -14,6 +14,7 @@ from attrs.validators import and_, deep_iterable, ge, le, min_len
 
 from adohub.config.auth import Auth
 from adohub.config.keys import FILLED, FILLED_TEXTS, NOT_NEGATIVE, POSITIVE, Example, about
+from adohub.config.limits import Limits
 from adohub.config.storage import Storage
 from adohub.model import OnGap, OnSlow, Replay
 
@@ -212,6 +213,7 @@ class Config:
 
     server: Server = field(factory=Server, metadata=about(Server.__doc__))
     keepalive: Keepalive = field(factory=Keepalive, metadata=about(Keepalive.__doc__))
+    limits: Limits = field(factory=Limits, metadata=about(Limits.__doc__))
     storage: Storage = field(factory=Storage, metadata=about(Storage.__doc__))
     logging: Logging = field(factory=Logging, metadata=about(Logging.__doc__))
     presence: Presence = field(factory=Presence, metadata=about(Presence.__doc__))

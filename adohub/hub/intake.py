@@ -14,19 +14,18 @@ import attrs
 import orjson
 from attrs import frozen
 
-from adohub.errors import PeerError
+from adohub.config import Limits
+from adohub.errors import OverLimit, PeerError
 from adohub.model import EXISTS, Draft, from_fields, now, timestamp
 from adohub.notes import NOTED, TooRich, noted_text, notes_of, spelled, to_bytes
 from adohub.plugin.contracts import Change, PublishRequest, Topic
 from adohub.structuring import Marks, StructureError, did_you_mean, wire
 from adohub.topics import is_topic
+from adohub.wire.decode import DEFAULT_LIMITS, check_id
 from adohub.wire.encode import json_bytes
 
 MOST_STEPS_KEPT = 4_000
 """How many steps the paths of an event's notes may have together: each takes time whenever it is read."""
-
-MAX_IDEMPOTENCY_KEY_CHARS = 200
-"""The longest idempotency key, in characters."""
 
 
 @frozen
@@ -64,7 +63,9 @@ class Intake:
         *,
         allow_undeclared: bool,
         endings: Mapping[str, Sequence[str]] | None = None,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
+        self._limits = limits
         self._allow_undeclared = allow_undeclared
         endings = endings or {}
         forms = {name: _form(topic, endings.get(name, ())) for name, topic in topics.items()}
@@ -79,9 +80,9 @@ class Intake:
         """
         form = self._forms.get(request.topic) or self._undeclared(request.topic)
         if request.idempotency_key is not None:
-            _check_idempotency_key(request.idempotency_key)
+            self._check_idempotency_key(request.idempotency_key)
         payload, body, notes = _written(form, request.payload)
-        key = _key(form.topic, payload)
+        key = self._key(form.topic, payload)
         ends = form.ends if key is not None else ()
         moment = payload.get("timestamp") if form.is_dated else None
         return _draft(
@@ -104,11 +105,11 @@ class Intake:
         if form is None:
             raise PeerError("BAD_REQUEST", f'topic: "{change.topic}" is no state topic')
         if change.idempotency_key is not None:
-            _check_idempotency_key(change.idempotency_key)
+            self._check_idempotency_key(change.idempotency_key)
         payload, body, notes = _written(form, change.payload)
         return Draft(
             change.topic,
-            _key(form.topic, payload),
+            self._key(form.topic, payload),
             body,
             timestamp(now()),
             author,
@@ -117,6 +118,19 @@ class Intake:
             EXISTS if change.deletes and change.if_revision is None else change.if_revision,
             notes,
         )
+
+    def _key(self, topic: Topic, payload: Mapping[str, Any]) -> str | None:
+        key = _key(topic, payload)
+        most = self._limits.max_key_bytes
+        if key is not None and 4 * len(key) > most and len(key.encode()) > most:
+            raise OverLimit("max_key_bytes", "BAD_REQUEST", f"{topic.key}: a key may have {most} bytes")
+        return key
+
+    def _check_idempotency_key(self, key: str) -> None:
+        most = self._limits.max_id_bytes
+        if not key:
+            raise PeerError("BAD_REQUEST", f"idempotencyKey: expected 1 to {most} bytes")
+        check_id(key, most, "idempotencyKey")
 
     def _undeclared(self, topic: str) -> _Form:
         if not is_topic(topic):
@@ -151,7 +165,9 @@ def _written(form: _Form, given: Any) -> tuple[Mapping[str, Any], bytes, bytes]:
     body = memoryview(json).tobytes()
     if 0 < form.topic.max_bytes < len(body) + len(notes):
         message = f"the payload is {len(body) + len(notes)} bytes long; {form.topic.max_bytes} are allowed"
-        raise PeerError("PAYLOAD_TOO_LARGE", message)
+        raise OverLimit(
+            "max_entry_bytes" if form.topic.state_keys else "max_bytes", "PAYLOAD_TOO_LARGE", message
+        )
     return payload, body, notes
 
 
@@ -219,10 +235,3 @@ def _key(topic: Topic, payload: Mapping[str, Any]) -> str | None:
         return str(value)
     complaint = "required" if value is None else "expected string"
     raise PeerError("BAD_REQUEST", f"{topic.key}: {complaint}")
-
-
-def _check_idempotency_key(key: str) -> None:
-    if not 0 < len(key) <= MAX_IDEMPOTENCY_KEY_CHARS:
-        raise PeerError(
-            "BAD_REQUEST", f"idempotencyKey: expected 1 to {MAX_IDEMPOTENCY_KEY_CHARS} characters"
-        )

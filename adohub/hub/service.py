@@ -9,11 +9,12 @@ from typing import Any
 import attrs
 import trio
 
-from adohub.errors import PeerError
+from adohub.errors import OverLimit, PeerError
 from adohub.hub.intake import Intake
 from adohub.hub.journal import Journal
 from adohub.hub.policy import ALL_RIGHTS, Policy
 from adohub.hub.presence import Registrar
+from adohub.hub.rates import Rates
 from adohub.model import EXISTS, Draft, Event, Position, Principal, Right, size_of
 from adohub.plugin.contracts import Change, Pending, Publish, PublishRequest, Submission
 from adohub.plugin.presence import Present
@@ -43,6 +44,7 @@ class HubService:
         journal: Journal,
         intake: Intake,
         policy: Policy,
+        rates: Rates,
         *,
         engine: str,
         schema_hash: str,
@@ -53,6 +55,7 @@ class HubService:
         self._journal = journal
         self._intake = intake
         self._policy = policy
+        self._rates = rates
         self._engine = engine
         self._schema_hash = schema_hash
         self._instance = instance
@@ -79,7 +82,8 @@ class HubService:
         except PeerError as error:
             if len(events) == 1:
                 raise
-            raise PeerError(error.code, f"events[{len(drafts)}]: {error.message}") from error
+            raise _at(len(drafts), error) from error
+        self._rates.take(principal, drafts)
         return self._journal.submit(drafts)
 
     async def history(
@@ -110,6 +114,7 @@ class HubService:
             raise PeerError("BAD_REQUEST", f'topic: "{change.topic}" is changed by the hub alone')
         draft = self._intake.change(change, principal.name)
         self._policy.demand(principal, "state_write", draft.key or "")
+        self._rates.take(principal, [draft])
         return self._journal.submit([draft]).then(lambda receipts: _revision(draft, receipts[0]))
 
     async def newest(self, principal: Principal, selection: Selection) -> Sequence[Event]:
@@ -201,13 +206,22 @@ def _revision(draft: Draft, receipt: Receipt) -> int:
     """The revision that `draft` has made. Raises PeerError if it has made none."""
     found = receipt.position.offset
     if receipt.rejected == "full":
-        raise PeerError("PAYLOAD_TOO_LARGE", f'there is no room for another key in "{draft.topic}"')
+        message = f'there is no room for another key in "{draft.topic}"'
+        raise OverLimit("max_keys", "PAYLOAD_TOO_LARGE", message)
     if not receipt.rejected:
         return found
     if draft.ends and draft.if_revision == EXISTS:
         return 0
     there_is = f"it is at revision {found}" if found else "there is none"
     raise PeerError("CONFLICT", f'"{draft.key}" has changed: {there_is}', data={"revision": found})
+
+
+def _at(number: int, error: PeerError) -> PeerError:
+    """`error`, which is about the event of this number."""
+    message = f"events[{number}]: {error.message}"
+    if isinstance(error, OverLimit):
+        return OverLimit(error.limit, error.code, message)
+    return PeerError(error.code, message)
 
 
 def _fields(type_: type[Any] | None) -> Mapping[str, str] | None:

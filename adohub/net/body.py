@@ -32,7 +32,7 @@ async def read_body(outbox: Outbox, head: Head, limit_bytes: int) -> tuple[bytes
 def check_length(length: int, limit_bytes: int) -> None:
     """Raises HeadRefused if a body of `length` bytes is too long."""
     if length > limit_bytes:
-        raise HeadRefused(413, f"the body is longer than {limit_bytes} bytes")
+        raise HeadRefused(413, f"the body is longer than {limit_bytes} bytes", limit="max_message_bytes")
 
 
 async def _read_chunks(outbox: Outbox, came: bytes, limit_bytes: int) -> tuple[bytes, bytes]:

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import structlog
 
-from adohub.errors import Goodbye, PeerError, StorageError
+from adohub.errors import Goodbye, OverLimit, PeerError, StorageError
 from adohub.hub.admission import Admission, entrances
 from adohub.hub.attendance import Attendance
 from adohub.hub.cursor import Cursor, Subscriber, gap_refusal
@@ -198,6 +198,8 @@ class Dispatch:
 
     def refusal(self, error: Exception, where: str) -> PeerError:
         """`error` in words for a peer. What was not raised on purpose is logged, and told by incident."""
+        if isinstance(error, OverLimit):
+            self.metrics.hit(error.limit)
         if isinstance(error, PeerError) and _can_be_said(error):
             return error
         if isinstance(error, StructureError):

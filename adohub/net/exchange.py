@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 import trio
 
+from adohub.errors import OverLimit
 from adohub.net.body import check_length, read_body
 from adohub.net.head import Head, HeadRefused
 from adohub.net.listener import Peer
@@ -30,7 +31,7 @@ class Exchange:
     """One request, and the way to answer it: `respond`, or `begin`, `write` and `end`, or `begin_endless`.
 
     `deadline`: when the request has to be whole, on trio's clock. `may_stay`: whether the hub lets it go on.
-    `is_excess`: whether there are more connections than there may be.
+    `excess`: why it is one connection too many, if it is.
     """
 
     __slots__ = (
@@ -42,10 +43,10 @@ class Exchange:
         "_rest",
         "_stays",
         "deadline",
+        "excess",
         "head",
         "headers",
         "is_begun",
-        "is_excess",
         "on_leave",
         "outbox",
         "peer",
@@ -59,12 +60,12 @@ class Exchange:
         *,
         deadline: float,
         may_stay: Callable[[], bool],
-        is_excess: bool = False,
+        excess: OverLimit | None = None,
     ) -> None:
         self.outbox = outbox
         self.head = head
         self.peer = peer
-        self.is_excess = is_excess
+        self.excess = excess
         self.headers: dict[str, str] = {}
         """Headers of any response to this request, by lower-case name."""
         self.on_leave: Callable[[], None] | None = None
@@ -103,7 +104,7 @@ class Exchange:
             body, self._rest = await read_body(self.outbox, head, limit_bytes)
             self._is_body_due = False
             return body
-        raise HeadRefused(408, "the request did not come whole in time")
+        raise HeadRefused(408, "the request did not come whole in time", limit="handshake_timeout_ms")
 
     def _meet_expectation(self) -> None:
         """RFC 9110, section 10.1.1. Who has begun to send need not be told to."""

@@ -9,15 +9,16 @@ from typing import Any, NamedTuple
 
 import trio
 
-from adohub.config import Server
-from adohub.errors import Goodbye, PeerError
+from adohub.config import Limits, Server
+from adohub.errors import Goodbye, OverLimit, PeerError
 from adohub.hub.authentication import Authentication
+from adohub.hub.failures import source_of
 from adohub.model import Principal
 from adohub.net.cors import Origins
 from adohub.net.dispatch import Dispatch
 from adohub.net.exchange import refused
 from adohub.net.head import Head, HeadRefused, credentials
-from adohub.net.host import host_by_trio_websocket
+from adohub.net.host import MessageSizes, host_by_trio_websocket
 from adohub.net.keepalive import Keepalive
 from adohub.net.listener import Peer
 from adohub.net.native import host_natively
@@ -45,6 +46,7 @@ class Gate:
     def __init__(
         self,
         config: Server,
+        limits: Limits,
         reject_delay_ms: int,
         dispatch: Dispatch,
         choice: Choice,
@@ -55,11 +57,17 @@ class Gate:
         turn: Turn,
     ) -> None:
         self._config = config
-        self._limits = SessionLimits(config.handshake_timeout_ms / 1000, reject_delay_ms / 1000)
+        self._limits = limits
+        self._times = SessionLimits(config.handshake_timeout_ms / 1000, reject_delay_ms / 1000)
         self._dispatch = dispatch
         self._choice = choice
         self._authentication = authentication
-        self._reception = Reception(web.answer, turn.place, self._limits.greeting_timeout_s, dispatch.metrics)
+        self._reception = Reception(
+            web.answer, turn.place, self._times.greeting_timeout_s, dispatch.metrics, limits.max_head_bytes
+        )
+        self._sizes = MessageSizes(config.max_message_bytes, limits.max_frame_fragments)
+        self._from = Counter[str]()
+        """How many connections each address has, if there is a limit to that."""
         self._origins = origins
         self._keepalive = keepalive
         self._turn = turn
@@ -76,13 +84,14 @@ class Gate:
         of its life, so this function and `Session.run` keep little, and nothing waits in between.
         """
         self.connections += 1
+        source = self._count_in(peer)
         outbox = Outbox(connected, nursery, limit=self._config.outbox_bytes, gather=self._turn.gather)
         session: Session | None = None
         try:
-            admitted = await self._greet(outbox, peer)
+            admitted = await self._greet(outbox, peer, self._excess(source))
             if admitted is not None:
                 session = self._open(outbox, nursery, admitted)
-                hosted = self._host(outbox, admitted.key, self._config.max_message_bytes, session.run)
+                hosted = self._host(outbox, admitted.key, self._sizes, session.run)
                 del admitted
                 await hosted
         except Exception as error:  # noqa: BLE001 - see the docstring
@@ -94,6 +103,31 @@ class Gate:
                 await outbox.aclose()
             finally:
                 self.connections -= 1
+                self._count_out(source)
+
+    def _count_in(self, peer: Peer) -> str:
+        """Count a connection to its address, and give that; empty if nobody counts."""
+        if not self._limits.max_connections_per_address:
+            return ""
+        source = source_of({"uid": peer.uid} if peer.uid is not None else {"address": peer.address})
+        self._from[source] += 1
+        return source
+
+    def _count_out(self, source: str) -> None:
+        if source:
+            self._from[source] -= 1
+            if not self._from[source]:
+                del self._from[source]
+
+    def _excess(self, source: str) -> OverLimit | None:
+        """Why the newest connection, of `source`, is one too many, if it is."""
+        if source and self._from[source] > self._limits.max_connections_per_address:
+            limit, words = "max_connections_per_address", "this address has as many connections as it may"
+        elif self.connections > self._config.max_connections and not self._reception.make_room():
+            limit, words = "max_connections", "the hub has as many connections as it may"
+        else:
+            return None
+        return OverLimit(limit, "SERVICE_UNAVAILABLE", f"{words}; try again")
 
     @property
     def draining(self) -> bool:
@@ -124,24 +158,24 @@ class Gate:
 
     # ── its requests ─────────────────────────────────────────────────────────────────────────────────
 
-    async def _greet(self, outbox: Outbox, peer: Peer) -> _Admitted | None:
+    async def _greet(self, outbox: Outbox, peer: Peer, excess: OverLimit | None) -> _Admitted | None:
         """Answer its requests until one wants a WebSocket that may be opened, or it is over."""
-        is_excess = self.connections > self._config.max_connections and not self._reception.make_room()
-        head = await self._reception.upgrade(outbox, peer, is_excess=is_excess)
+        head = await self._reception.upgrade(outbox, peer, excess=excess)
         if head is None:
             return None
         try:
-            with trio.fail_after(self._limits.greeting_timeout_s):
-                return await self._admit(head, peer, is_excess=is_excess)
+            with trio.fail_after(self._times.greeting_timeout_s):
+                return await self._admit(head, peer, excess)
         except HeadRefused as refusal:
+            self._dispatch.metrics.hit(refusal.limit)
             outbox.send(refused(refusal))
         except trio.TooSlowError:
-            pass
+            self._dispatch.metrics.hit("handshake_timeout_ms")
         self._dispatch.metrics.errors += 1
         return None
 
-    async def _admit(self, head: Head, peer: Peer, *, is_excess: bool) -> _Admitted:
-        self._check(head, is_excess=is_excess)
+    async def _admit(self, head: Head, peer: Peer, excess: OverLimit | None) -> _Admitted:
+        self._check(head, excess)
         dialects = self._dialects(head)
         shown = credentials(head, peer)
         if head.query.get("connectionParams") != "1":
@@ -151,15 +185,15 @@ class Gate:
             principal = await self._identify_at_upgrade(shown)
         return _Admitted(websocket_key(head), dialects, self._identify_later(shown, principal))
 
-    def _check(self, head: Head, *, is_excess: bool) -> None:
+    def _check(self, head: Head, excess: OverLimit | None) -> None:
         if head.path not in WEBSOCKET_PATHS:
             raise HeadRefused(404, f"there is no WebSocket at {head.path}; use / or /trpc")
         check_upgrade(head)
         self._origins.check(head)
         if self.draining:
             raise HeadRefused(503, "the hub is about to restart", {"retry-after": "1"})
-        if is_excess:
-            raise HeadRefused(503, "the hub has as many connections as it may", {"retry-after": "1"})
+        if excess is not None:
+            raise HeadRefused(503, excess.message, {"retry-after": "1"}, limit=excess.limit)
 
     def _dialects(self, head: Head) -> Dialects:
         try:
@@ -196,9 +230,10 @@ class Gate:
         conversation = Conversation(
             expects_params=not isinstance(known, Principal),
             max_subscriptions=self._config.max_subscriptions_per_connection,
+            limits=self._limits,
         )
         session = Session(
-            outbox, nursery, conversation, self._dispatch, admitted.dialects, self._limits, known
+            outbox, nursery, conversation, self._dispatch, admitted.dialects, self._times, known
         )
         self._sessions[session] = None
         self._keepalive.watch(session)

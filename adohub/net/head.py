@@ -17,15 +17,19 @@ from attrs import frozen
 
 from adohub.net.listener import Peer
 from adohub.net.outbox import Outbox
-
-MAX_HEAD_BYTES = 16384
-"""The longest request head, in bytes; a longer one gets 431."""
+from adohub.wire.decode import DEFAULT_LIMITS
 
 
 class HeadRefused(Exception):
-    """This request cannot be answered as it asks; `status` says how it is refused."""
+    """This request cannot be answered as it asks; `status` says how it is refused.
 
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+    `limit` is the key of the limit that the peer has met, if that is why.
+    """
+
+    def __init__(
+        self, status: int, message: str, headers: Mapping[str, str] | None = None, *, limit: str = ""
+    ) -> None:
+        self.limit = limit
         self.status = status
         self.message = message
         self.headers = dict(headers or {})
@@ -102,14 +106,15 @@ _REQUEST_LINE = re.compile(rb"(GET|POST) (/[!\"$-~]*) HTTP/1\.1")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([ \t!-~]*)")
 
 
-def plain_head(raw: bytes) -> Head | None:
+def plain_head(raw: bytes, most: int = DEFAULT_LIMITS.max_head_bytes) -> Head | None:
     """The head of the plain GET or POST that `raw` begins with, just as `parsed` reads it.
 
     None if it is not all there or has anything to it that h11 should judge. Measured reason: thousands of
     clients that come back at once after a restart all begin with such a one, and h11 takes 50 µs for it.
+    A head may have `most` bytes.
     """
     first, end, rest = raw.partition(b"\r\n\r\n")
-    if not end or len(first) + len(end) > MAX_HEAD_BYTES:
+    if not end or len(first) + len(end) > most:
         return None
     request_line, *lines = first.split(b"\r\n")
     request = _REQUEST_LINE.fullmatch(request_line)
@@ -145,29 +150,32 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 _ABSOLUTE = re.compile(r"https?://([^/?]+)(/[^?]*)?(?:\?(.*))?", re.IGNORECASE)
 
 
-async def read_head(outbox: Outbox, raw: bytes) -> Head | None:
-    """The head that begins with `raw`, or None if the peer leaves first. Raises HeadRefused."""
+async def read_head(outbox: Outbox, raw: bytes, most: int = DEFAULT_LIMITS.max_head_bytes) -> Head | None:
+    """The head that begins with `raw` and has at most `most` bytes; None if the peer leaves.
+
+    Raises HeadRefused.
+    """
     while b"\r\n\r\n" not in raw:
-        _check_begun(raw)
+        _check_begun(raw, most)
         data = await outbox.receive_some()
         if not data:
             return None
         raw += data
-    return plain_head(raw) or parsed(raw)
+    return plain_head(raw, most) or parsed(raw, most)
 
 
-def _check_begun(raw: bytes) -> None:
+def _check_begun(raw: bytes, most: int) -> None:
     """Raises HeadRefused as soon as more bytes could not make it right."""
-    if _NOT_ALLOWED.search(raw, 0, MAX_HEAD_BYTES):
+    if _NOT_ALLOWED.search(raw, 0, most):
         raise HeadRefused(400, "this is no HTTP request that can be read")
-    if len(raw) > MAX_HEAD_BYTES:
-        raise HeadRefused(431, f"the request's head is longer than {MAX_HEAD_BYTES} bytes")
+    if len(raw) > most:
+        raise HeadRefused(431, f"the request's head is longer than {most} bytes", limit="max_head_bytes")
 
 
-def parsed(raw: bytes) -> Head:
+def parsed(raw: bytes, most: int = DEFAULT_LIMITS.max_head_bytes) -> Head:
     """The head that `raw` holds whole, read by h11. Raises HeadRefused for what is not in order."""
     first, end, rest = raw.partition(b"\r\n\r\n")
-    _check_begun(first + end)
+    _check_begun(first + end, most)
     if _FOLD.search(first):
         raise HeadRefused(400, "the request's head has a folded line")
     if _LONG_BLANK.search(first):
@@ -175,7 +183,7 @@ def parsed(raw: bytes) -> Head:
     lengths = _LENGTHS.findall(first)
     if len(lengths) > 1 or b"," in b"".join(lengths):
         raise HeadRefused(400, "the request has more than one Content-Length")
-    parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+    parser = h11.Connection(h11.SERVER, max_incomplete_event_size=most)
     parser.receive_data(first + end)
     try:
         event = parser.next_event()

@@ -7,7 +7,7 @@ it, ready made. The session needs nothing else of it than this interface.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import trio
 import trio_websocket
@@ -29,6 +29,13 @@ class PeerGone(Exception):
         super().__init__()
 
 
+class MessageSizes(NamedTuple):
+    """How long a message may be, and in how many frames it may come."""
+
+    max_bytes: int
+    max_fragments: int
+
+
 class Host(Protocol):
     """One open WebSocket."""
 
@@ -44,7 +51,8 @@ class Host(Protocol):
 class TrioWebsocketHost:
     """`[server] websocket = "trio-websocket"`: the reference host.
 
-    trio-websocket measures text messages in characters, so bytes are counted here once more.
+    trio-websocket measures text messages in characters, so bytes are counted here once more. In how many
+    frames a message has come it does not tell.
     """
 
     def __init__(self, websocket: trio_websocket.WebSocketConnection, max_message_bytes: int) -> None:
@@ -56,10 +64,20 @@ class TrioWebsocketHost:
         try:
             message = await self._websocket.get_message()
         except trio_websocket.ConnectionClosed as error:
-            raise PeerGone(without_a_word=error.reason is None or error.reason.code == NO_CLOSE) from error
+            raise self._ending(error.reason) from error
         if isinstance(message, str) and self._is_too_long(message):
-            raise Goodbye(CLOSE_TOO_BIG, f"messages may have {self._max_message_bytes} bytes")
+            raise self._too_big()
         return (message,)
+
+    def _ending(self, reason: trio_websocket.CloseReason | None) -> Exception:
+        """What has ended it. Only we say that something is too big: nothing that we send is ever so."""
+        if reason is not None and reason.code == CLOSE_TOO_BIG:
+            return self._too_big()
+        return PeerGone(without_a_word=reason is None or reason.code == NO_CLOSE)
+
+    def _too_big(self) -> Goodbye:
+        reason = f"messages may have {self._max_message_bytes} bytes"
+        return Goodbye(CLOSE_TOO_BIG, reason, limit="max_message_bytes")
 
     def _is_too_long(self, message: str) -> bool:
         return 4 * len(message) > self._max_message_bytes and len(message.encode()) > self._max_message_bytes
@@ -75,9 +93,7 @@ Converse = Callable[[Host], Awaitable[None]]
 """What is done with an open WebSocket; when it returns, the WebSocket is over."""
 
 
-async def host_by_trio_websocket(
-    outbox: Outbox, key: str, max_message_bytes: int, converse: Converse
-) -> None:
+async def host_by_trio_websocket(outbox: Outbox, key: str, sizes: MessageSizes, converse: Converse) -> None:
     """Run `converse` on the WebSocket that the checked upgrade with this `key` asks for on `outbox`.
 
     trio-websocket's reader raises when the peer vanishes during the handshake, or speaks out of turn once a
@@ -87,9 +103,9 @@ async def host_by_trio_websocket(
     try:
         async with trio.open_nursery() as nursery:
             request = await trio_websocket.wrap_server_stream(
-                nursery, outbox, max_message_size=max_message_bytes, receive_buffer_size=None
+                nursery, outbox, max_message_size=sizes.max_bytes, receive_buffer_size=None
             )
-            await converse(TrioWebsocketHost(await request.accept(), max_message_bytes))
+            await converse(TrioWebsocketHost(await request.accept(), sizes.max_bytes))
             nursery.cancel_scope.cancel()
     except* (trio_websocket.ConnectionClosed, ProtocolError):
         pass

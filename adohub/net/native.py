@@ -11,7 +11,7 @@ from contextlib import suppress
 import trio
 
 from adohub.errors import Goodbye
-from adohub.net.host import Converse, PeerGone
+from adohub.net.host import Converse, MessageSizes, PeerGone
 from adohub.net.outbox import Outbox
 from adohub.wire.frame import NO_STATUS, close_frame, pong_frame
 from adohub.wire.websocket import (
@@ -27,10 +27,10 @@ READ_BYTES = 16_384
 """How much is read at a time: no other task waits for longer than these take to be parsed."""
 
 
-def host_natively(outbox: Outbox, key: str, max_message_bytes: int, converse: Converse) -> Awaitable[None]:
+def host_natively(outbox: Outbox, key: str, sizes: MessageSizes, converse: Converse) -> Awaitable[None]:
     """Run `converse` on the WebSocket that the checked upgrade with this `key` asks for on `outbox`."""
     outbox.send(accept_response(key))
-    return converse(NativeHost(outbox, max_message_bytes))
+    return converse(NativeHost(outbox, sizes))
 
 
 class NativeHost:
@@ -38,9 +38,9 @@ class NativeHost:
 
     __slots__ = ("_ending", "_is_drained", "_last_words", "_outbox", "_parser")
 
-    def __init__(self, outbox: Outbox, max_message_bytes: int) -> None:
+    def __init__(self, outbox: Outbox, sizes: MessageSizes) -> None:
         self._outbox = outbox
-        self._parser = Parser(max_message_bytes)
+        self._parser = Parser(sizes.max_bytes, sizes.max_fragments)
         self._is_drained = True
         """Whether the last read took all that there was: to try again at once would be a call for nothing."""
         self._ending: Exception | None = None
@@ -101,7 +101,7 @@ class NativeHost:
         try:
             return self._taken(self._parser.receive(data))
         except ProtocolViolation as violation:
-            self._ending = Goodbye(violation.code, violation.reason)
+            self._ending = Goodbye(violation.code, violation.reason, limit=violation.limit)
             return self._taken(violation.before)
 
     def _taken(self, received: Sequence[Incoming]) -> list[str | bytes]:

@@ -11,11 +11,13 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from adohub.errors import OverLimit
 from adohub.metrics import Metrics
 from adohub.net.exchange import Exchange, refused
 from adohub.net.head import Head, HeadRefused, plain_head, read_head
 from adohub.net.listener import Peer
 from adohub.net.outbox import RECEIVE_BYTES, Outbox
+from adohub.wire.decode import DEFAULT_LIMITS
 
 IDLE_S = 60.0
 """How long a connection may wait for its next request, in seconds."""
@@ -26,7 +28,7 @@ class Reception:
 
     `place` waits until a new connection's first request may be dealt with, so that a crowd holds nobody up.
     `request_s`: how long a request may take from its first byte to its last, in seconds, and how long a new
-    connection may take to begin one.
+    connection may take to begin one. `max_head_bytes`: how long its head may be.
     """
 
     def __init__(
@@ -35,7 +37,9 @@ class Reception:
         place: Callable[[], Awaitable[None]],
         request_s: float,
         metrics: Metrics,
+        max_head_bytes: int = DEFAULT_LIMITS.max_head_bytes,
     ) -> None:
+        self._max_head_bytes = max_head_bytes
         self._answer = answer
         self._place = place
         self._request_s = request_s
@@ -43,6 +47,8 @@ class Reception:
         self._waiting: dict[trio.CancelScope, None] = {}
         self._idle: dict[trio.CancelScope, None] = {}
         """Those of `_waiting` that have asked before, in the order in which they began to wait."""
+        self._unproven: dict[trio.CancelScope, None] = {}
+        """Those whose first head is not here, in the order in which they came."""
         self._exchanges: dict[Exchange, None] = {}
         self._none_open = trio.Event()
         self.draining = False
@@ -58,13 +64,17 @@ class Reception:
                 exchange.on_leave()
 
     def make_room(self) -> bool:
-        """End the connection that has asked nothing for the longest time; False if there is none."""
-        if not self._idle:
-            return False
-        longest = next(iter(self._idle))
-        del self._idle[longest]
-        longest.cancel()
-        return True
+        """End the connection that has asked nothing for the longest time; False if there is none.
+
+        Those that have asked before go first: they know how to come back.
+        """
+        for waiting in (self._idle, self._unproven):
+            if waiting:
+                longest = next(iter(waiting))
+                del waiting[longest]
+                longest.cancel()
+                return True
+        return False
 
     async def left(self) -> None:
         """Wait until nothing is being answered."""
@@ -72,35 +82,53 @@ class Reception:
             self._none_open = trio.Event()
             await self._none_open.wait()
 
-    async def upgrade(self, outbox: Outbox, peer: Peer, *, is_excess: bool) -> Head | None:
+    async def upgrade(self, outbox: Outbox, peer: Peer, *, excess: OverLimit | None) -> Head | None:
         """Answer requests until one wants a WebSocket: its head. None if the connection is to be closed."""
         try:
-            return await self._receive(outbox, peer, is_excess=is_excess)
+            return await self._receive(outbox, peer, excess)
         except HeadRefused as refusal:
+            self._metrics.hit(refusal.limit)
             outbox.send(refused(refusal))
-        except (trio.BrokenResourceError, trio.TooSlowError):
+        except trio.TooSlowError:
+            self._metrics.hit("handshake_timeout_ms")
+        except trio.BrokenResourceError:
             pass
         self._metrics.errors += 1
         return None
 
-    async def _receive(self, outbox: Outbox, peer: Peer, *, is_excess: bool) -> Head | None:
+    async def _receive(self, outbox: Outbox, peer: Peer, excess: OverLimit | None) -> Head | None:
         def may_stay() -> bool:
-            return not (is_excess or self.draining)
+            return excess is None and not self.draining
 
-        data = await self._first_bytes(outbox, self._request_s)
-        if data is None and not self.draining:
-            raise trio.TooSlowError("nobody connects to say nothing")
-        await self._place()
-        while data:
-            deadline = trio.current_time() + self._request_s
-            head = plain_head(data) or await self._whole_head(outbox, data, deadline)
-            if head is None or head.is_upgrade:
-                return head
-            exchange = Exchange(outbox, head, peer, deadline=deadline, may_stay=may_stay, is_excess=is_excess)
+        head, deadline = await self._first_head(outbox)
+        while head is not None and not head.is_upgrade:
+            exchange = Exchange(outbox, head, peer, deadline=deadline, may_stay=may_stay, excess=excess)
             if not await self._see_through(exchange):
                 return None
             data = await self._first_bytes(outbox, 0 if self.draining else IDLE_S, is_idle=True)
-        return None
+            if not data:
+                return None
+            deadline = trio.current_time() + self._request_s
+            head = await self._head(outbox, data, deadline)
+        return head
+
+    async def _first_head(self, outbox: Outbox) -> tuple[Head | None, float]:
+        """The first request's head, None at the peer's end, and when that request has to be whole.
+
+        Raises TooSlowError, also if it has to make room for others.
+        """
+        with trio.CancelScope() as scope:
+            self._unproven[scope] = None
+            try:
+                data = await self._first_bytes(outbox, self._request_s)
+                if data is None and not self.draining:
+                    raise trio.TooSlowError("nobody connects to say nothing")
+                await self._place()
+                deadline = trio.current_time() + self._request_s
+                return (await self._head(outbox, data, deadline) if data else None), deadline
+            finally:
+                self._unproven.pop(scope, None)
+        raise trio.TooSlowError("others needed the room")
 
     async def _first_bytes(self, outbox: Outbox, patience_s: float, *, is_idle: bool = False) -> bytes | None:
         """What the next request begins with, b"" at the peer's end; None if nothing has come in time.
@@ -118,10 +146,14 @@ class Reception:
                 self._idle.pop(scope, None)
         return outbox.received(RECEIVE_BYTES)  # may have come just before the wait was ended
 
-    async def _whole_head(self, outbox: Outbox, raw: bytes, deadline: float) -> Head | None:
+    async def _head(self, outbox: Outbox, raw: bytes, deadline: float) -> Head | None:
+        """The head that begins with `raw`. No checkpoint if it is all there and plain."""
+        head = plain_head(raw, self._max_head_bytes)
+        if head is not None:
+            return head
         with trio.move_on_at(deadline):
-            return await read_head(outbox, raw)
-        raise HeadRefused(408, "the request did not come whole in time")
+            return await read_head(outbox, raw, self._max_head_bytes)
+        raise HeadRefused(408, "the request did not come whole in time", limit="handshake_timeout_ms")
 
     async def _see_through(self, exchange: Exchange) -> bool:
         """Answer; gives whether the connection goes on."""

@@ -124,6 +124,7 @@ class Session:
             return
         except Goodbye as goodbye:
             self._dispatch.metrics.errors += 1
+            self._dispatch.metrics.hit(goodbye.limit)
             self.drop(goodbye)
         finally:  # while tasks can still be started: until it has left, a cursor may want to
             self._leave_cursors()
@@ -137,7 +138,7 @@ class Session:
             while self._caller is None and not self.conversation.is_refused:
                 await self._take(await host.receive())
         if limit.cancelled_caught:
-            raise Goodbye(CLOSE_POLICY, "no connection params in time")
+            raise Goodbye(CLOSE_POLICY, "no connection params in time", limit="handshake_timeout_ms")
         if self.conversation.is_refused:
             self._tasks.start(self._close_refused)
 
@@ -219,7 +220,8 @@ class Session:
 
     async def _step(self, step: Answer | Authenticate | Cancel) -> None:
         match step:
-            case Answer(message):
+            case Answer(message, limit):
+                self._dispatch.metrics.hit(limit)
                 self._say(message)
             case Authenticate(params):
                 await self._authenticate(params.values or {})

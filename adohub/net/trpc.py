@@ -13,6 +13,7 @@ from random import randint
 import trio
 from attrs import evolve
 
+from adohub.config import Limits
 from adohub.errors import ErrorCode, PeerError
 from adohub.hub.admission import Admission
 from adohub.hub.attendance import Attendance
@@ -53,9 +54,11 @@ class Trpc:
         authentication: Authentication,
         keepalive: Keepalive,
         choice: Choice,
+        limits: Limits,
         *,
         max_body_bytes: int,
     ) -> None:
+        self._limits = limits
         self._dispatch = dispatch
         self._authentication = authentication
         self._keepalive = keepalive
@@ -88,12 +91,12 @@ class Trpc:
 
     async def _answer(self, exchange: Exchange, letter: Letter, dialects: Dialects) -> None:
         check_content(letter)
-        if exchange.is_excess:
-            raise PeerError("SERVICE_UNAVAILABLE", "the hub has as many connections as it may; try again")
+        if exchange.excess is not None:
+            raise exchange.excess
         principal = await self._identify(exchange, read_params(letter))
         if letter.method != "GET":
             letter = evolve(letter, body=await exchange.body(self._max_body_bytes))
-        asked = read(letter, self._dispatch.kind_of)
+        asked = read(letter, self._dispatch.kind_of, self._limits)
         self._dispatch.metrics.messages_in += len(asked.calls)
         if asked.subscription is not None:
             await self._stream(exchange, asked.subscription, principal, dialects)
@@ -166,6 +169,7 @@ class Trpc:
     def _told(self, error: Exception, where: str) -> PeerError:
         """`error` in words for the peer."""
         if isinstance(error, HeadRefused):
+            self._dispatch.metrics.hit(error.limit)
             return PeerError(_BODY_FAULTS.get(error.status, "BAD_REQUEST"), error.message)
         return self._dispatch.refusal(error, where)
 

@@ -8,13 +8,11 @@ from typing import Protocol
 
 import trio
 
+from adohub.metrics import Metrics
 from adohub.net.cors import Origins, preflight_headers
 from adohub.net.exchange import Exchange
 from adohub.net.head import Head, HeadRefused
 from adohub.plugin.contracts import Hub, Route, RouteRequest
-
-MAX_BODY_BYTES = 1024 * 1024
-"""The longest request body that a route is given, in bytes; a longer one gets 413."""
 
 ANSWER_S = 30.0
 """How long a route may take, in seconds; then the peer is told 503."""
@@ -32,7 +30,10 @@ class Answers(Protocol):
 
 
 class Web:
-    """Answers requests that ask for no WebSocket. `on_crash` logs an exception and gives its incident id."""
+    """Answers requests that ask for no WebSocket. `on_crash` logs an exception and gives its incident id.
+
+    `max_body_bytes`: how long the body of a request to a route may be.
+    """
 
     def __init__(
         self,
@@ -41,7 +42,12 @@ class Web:
         trpc: Answers,
         origins: Origins,
         on_crash: Callable[[Exception, str], str],
+        metrics: Metrics,
+        *,
+        max_body_bytes: int,
     ) -> None:
+        self._metrics = metrics
+        self._max_body_bytes = max_body_bytes
         self._routes = routes
         self._methods = {*HTTPMethod, *(method for method, _ in routes)}
         self._hub = hub
@@ -62,6 +68,7 @@ class Web:
 
     def _refusal(self, error: Exception, head: Head) -> HeadRefused:
         if isinstance(error, HeadRefused):
+            self._metrics.hit(error.limit)
             return error
         incident = self._on_crash(error, f"{head.method} {head.path}")
         return HeadRefused(500, f"internal fault; incident {incident}")
@@ -92,7 +99,7 @@ class Web:
     async def _answer_route(self, exchange: Exchange) -> None:
         head = exchange.head
         route = self._route(head)
-        body = await exchange.body(MAX_BODY_BYTES)
+        body = await exchange.body(self._max_body_bytes)
         request = RouteRequest(head.method, head.path, head.query, head.headers, body, self._hub)
         with trio.move_on_after(ANSWER_S):
             response = await route.answer(request)

@@ -12,10 +12,11 @@ from typing import Any
 
 from attrs import frozen
 
+from adohub.config import Limits
 from adohub.model import Event
 from adohub.notes import Path, below, gathered
 from adohub.structuring import Marks
-from adohub.wire.decode import Malformed, message_in, params_in
+from adohub.wire.decode import DEFAULT_LIMITS, Malformed, messages_in, params_in
 from adohub.wire.dialect import Transformer
 from adohub.wire.encode import View, encode, error_shape, shown_id
 from adohub.wire.frame import binary_frame, binary_header, text_frame
@@ -28,16 +29,14 @@ _VERSION = packed_text("2.0")
 _TYPE_IS_DATA = packed_text("type") + packed_text("data") + packed_text("data")
 
 
-def decode(frame: str | bytes) -> list[Incoming]:
-    """The messages in one WebSocket message, as `adohub.wire.decode.decode` reads them. Raises Malformed."""
+def decode(frame: str | bytes, limits: Limits = DEFAULT_LIMITS) -> list[Incoming]:
+    """The messages in one WebSocket message, as `adohub.wire.decode.decode` reads them, and raises."""
     value = _value(frame)
-    if isinstance(value, list):
-        return [message_in(_bare(element)) for element in value]
-    return [message_in(_bare(value))]
+    return messages_in([_bare(each) for each in value] if isinstance(value, list) else _bare(value), limits)
 
 
 def decode_params(frame: str | bytes) -> Params:
-    """The connection params, as `adohub.wire.decode.decode_params` reads them. Raises Malformed."""
+    """The connection params, as `adohub.wire.decode.decode_params` reads them, and raises."""
     try:
         value = _value(frame)
     except Malformed:

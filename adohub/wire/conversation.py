@@ -25,9 +25,11 @@ from enum import Enum, auto
 
 from attrs import frozen
 
-from adohub.errors import PeerError
+from adohub.config import Limits
+from adohub.errors import OverLimit, PeerError
 from adohub.wire import binary
-from adohub.wire.decode import PING_TEXT, PONG_TEXT, Malformed, decode, decode_params
+from adohub.wire.decode import DEFAULT_LIMITS, PING_TEXT, PONG_TEXT, Malformed, decode, decode_params
+from adohub.wire.depth import check_depth, may_be_deep
 from adohub.wire.messages import (
     Failure,
     Incoming,
@@ -55,9 +57,10 @@ class LedgerError(RuntimeError):
 
 @frozen
 class Answer:
-    """Send this, now."""
+    """Send this, now. `limit` is the key of the limit that the peer has met, if that is why."""
 
     message: Outgoing
+    limit: str = ""
 
 
 @frozen
@@ -96,9 +99,20 @@ class Conversation:
     `expects_params`: the URL said `connectionParams=1`. `max_subscriptions`: open at one time.
     """
 
-    __slots__ = ("_max_subscriptions", "_phase", "_refusal", "_subscriptions", "is_binary", "speaks_v11")
+    __slots__ = (
+        "_limits",
+        "_max_subscriptions",
+        "_phase",
+        "_refusal",
+        "_subscriptions",
+        "is_binary",
+        "speaks_v11",
+    )
 
-    def __init__(self, *, expects_params: bool, max_subscriptions: int) -> None:
+    def __init__(
+        self, *, expects_params: bool, max_subscriptions: int, limits: Limits = DEFAULT_LIMITS
+    ) -> None:
+        self._limits = limits
         self._phase = _Phase.GREETING if expects_params else _Phase.OPEN
         self._max_subscriptions = max_subscriptions
         self._subscriptions: dict[RequestId, tuple[Tag, _State]] = {}
@@ -127,22 +141,39 @@ class Conversation:
         if self._phase is _Phase.GREETING and frame not in _WORDS:
             return self._greet(frame)
         try:
-            messages = decode(frame) if not self.is_binary or frame in _WORDS else binary.decode(frame)
-        except Malformed as error:
-            return (Answer(_failure(_NO_TAG, error)),)
-        if len(messages) == 1 and isinstance(messages[0], Request):  # nearly all
+            read = decode if not self.is_binary or frame in _WORDS else binary.decode
+            messages = read(frame, self._limits)
+        except (Malformed, OverLimit) as error:
+            return (_refusal(_NO_TAG, error),)
+        is_suspect = may_be_deep(frame, self._limits.max_json_depth)
+        if len(messages) == 1 and isinstance(messages[0], Request) and not is_suspect:  # nearly all
             return (self._request(messages[0]),)
-        return self._steps(messages)
+        return self._steps(messages, is_suspect=is_suspect)
 
-    def _steps(self, messages: Iterable[Incoming]) -> Iterator[Step]:
-        for message in messages:
+    def _steps(self, messages: Iterable[Incoming], *, is_suspect: bool) -> Iterator[Step]:
+        for number, message in enumerate(messages, start=1):
             if isinstance(message, Request):
-                yield self._request(message)
+                refusal = self._excess(message, number, is_suspect=is_suspect)
+                yield self._request(message) if refusal is None else refusal
             elif isinstance(message, Ping):
                 self.speaks_v11 = True
                 yield Answer(Pong())
             elif isinstance(message, Stop):
                 yield from self._stop(message)
+
+    def _excess(self, request: Request, number: int, *, is_suspect: bool) -> Answer | None:
+        """The refusal of the `number`-th request of a batch, if it is one too many or, maybe, too deep."""
+        limits = self._limits
+        if number > limits.max_batch_length:
+            message = f"a batch may have {limits.max_batch_length} calls"
+            error = OverLimit("max_batch_length", "TOO_MANY_REQUESTS", message)
+            return _refusal(request.tag, error, request.path)
+        try:
+            if is_suspect:
+                check_depth(request.input, limits.max_json_depth)
+        except OverLimit as error:
+            return _refusal(request.tag, error, request.path)
+        return None
 
     def _begin(self, frame: str | bytes) -> None:
         """Let the first message decide how this connection speaks."""
@@ -173,14 +204,15 @@ class Conversation:
         refusal = self._refusal
         if request.kind == "subscription" and refusal is None:
             refusal = self._admit(request, request.tag.id)
-        return request if refusal is None else Answer(_failure(request.tag, refusal, request.path))
+        return request if refusal is None else _refusal(request.tag, refusal, request.path)
 
     def _admit(self, request: Request, request_id: RequestId) -> PeerError | None:
         """Note a subscription's id as `opening`, or say why not."""
         if request_id in self._subscriptions:
             return PeerError("BAD_REQUEST", f"Duplicate id {request_id}")
         if len(self._subscriptions) >= self._max_subscriptions:
-            return PeerError(
+            return OverLimit(
+                "max_subscriptions_per_connection",
                 "TOO_MANY_REQUESTS",
                 f"this connection has {self._max_subscriptions} subscriptions open, which is its limit",
             )
@@ -201,7 +233,7 @@ class Conversation:
             raise LedgerError(f"refused while {self._phase.name}")
         self._phase = _Phase.REFUSED
         self._refusal = error
-        return [Answer(_failure(_NO_TAG, error))]
+        return [_refusal(_NO_TAG, error)]
 
     @property
     def is_refused(self) -> bool:
@@ -255,6 +287,10 @@ def _id_of(tag: Tag) -> RequestId:
     if tag.id is None:
         raise LedgerError("a subscription has an id")
     return tag.id
+
+
+def _refusal(tag: Tag, error: PeerError, path: str | None = None) -> Answer:
+    return Answer(_failure(tag, error, path), error.limit if isinstance(error, OverLimit) else "")
 
 
 def _failure(tag: Tag, error: PeerError, path: str | None = None) -> Failure:

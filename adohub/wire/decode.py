@@ -13,7 +13,8 @@ from typing import Any
 
 import orjson
 
-from adohub.errors import PeerError
+from adohub.config import Limits
+from adohub.errors import OverLimit, PeerError
 from adohub.model import from_fields
 from adohub.wire.messages import (
     ABSENT,
@@ -38,6 +39,8 @@ _BINARY_REFUSED = (
 )
 
 
+DEFAULT_LIMITS = Limits()
+
 _tag, _request = from_fields(Tag), from_fields(Request)
 
 
@@ -48,11 +51,11 @@ class Malformed(PeerError):
         super().__init__("PARSE_ERROR", message)
 
 
-def decode(frame: str | bytes) -> list[Incoming]:
+def decode(frame: str | bytes, limits: Limits = DEFAULT_LIMITS) -> list[Incoming]:
     """The messages in one WebSocket message: usually one, several for a batch, none for `[]`.
 
-    Raises Malformed for anything that is not tRPC. A request with id null is returned as such: refusing it
-    is a matter of that request, not of the frame.
+    Raises Malformed for anything that is not tRPC, OverLimit for more than `limits` allow. A request with id
+    null is returned as such: refusing it is a matter of that request, not of the frame.
     """
     if frame == PING_TEXT:
         return [Ping()]
@@ -60,8 +63,21 @@ def decode(frame: str | bytes) -> list[Incoming]:
         return [Pong()]
     if isinstance(frame, bytes):
         raise Malformed(_BINARY_REFUSED)
-    value = parse_json(frame)
-    return [message_in(element) for element in value] if isinstance(value, list) else [message_in(value)]
+    return messages_in(parse_json(frame), limits)
+
+
+def messages_in(value: Any, limits: Limits) -> list[Incoming]:
+    """The messages that `value`, a WebSocket message's, stands for. Raises Malformed, OverLimit."""
+    most = limits.max_id_bytes
+    return (
+        [message_in(each, most) for each in value] if isinstance(value, list) else [message_in(value, most)]
+    )
+
+
+def check_id(text: str, most: int, what: str = "id") -> None:
+    """Raises OverLimit if `text`, an id by the name of `what`, has more than `most` bytes."""
+    if 4 * len(text) > most and len(text.encode(errors="replace")) > most:
+        raise OverLimit("max_id_bytes", "BAD_REQUEST", f"{what}: expected 1 to {most} bytes")
 
 
 def decode_params(frame: str | bytes) -> Params:
@@ -110,8 +126,8 @@ def _parse_surrogates(text: str | bytes, complaint: str) -> Any:
         raise Malformed(complaint) from error
 
 
-def message_in(value: Any) -> Request | Stop:
-    """The message that `value` is. Raises Malformed.
+def message_in(value: Any, max_id_bytes: int = DEFAULT_LIMITS.max_id_bytes) -> Request | Stop:
+    """The message that `value` is. Raises Malformed, OverLimit.
 
     One function without helpers: it runs for every message, and a call would cost a twentieth of it.
     """
@@ -120,6 +136,8 @@ def message_in(value: Any) -> Request | Stop:
     request_id = value.get("id", ABSENT)
     if request_id.__class__ not in _ID_TYPES:
         raise Malformed("Invalid request id")
+    if request_id.__class__ is str:
+        check_id(request_id, max_id_bytes)
     tag = _tag((request_id, "jsonrpc" in value and _jsonrpc(value)))
     method: Any = value.get("method")
     if method.__class__ is not str or method not in _KINDS:
@@ -134,6 +152,8 @@ def message_in(value: Any) -> Request | Stop:
     if path.__class__ is not str or last_event_id.__class__ is not str:
         raise Malformed("Invalid string")
     resumes = "lastEventId" in params
+    if resumes:
+        check_id(last_event_id, max_id_bytes, "lastEventId")
     return _request((tag, method, path, params.get("input", ABSENT), last_event_id if resumes else None))
 
 

@@ -13,16 +13,15 @@ from urllib.parse import unquote_to_bytes
 
 from attrs import frozen
 
-from adohub.errors import PeerError
+from adohub.config import Limits
+from adohub.errors import OverLimit, PeerError
 from adohub.structuring import Marks
 from adohub.wire.codes import CODES
-from adohub.wire.decode import Malformed, parse_json
+from adohub.wire.decode import DEFAULT_LIMITS, Malformed, check_id, parse_json
+from adohub.wire.depth import check_depth, may_be_deep
 from adohub.wire.dialect import Transformer
 from adohub.wire.encode import error_shape
 from adohub.wire.messages import ABSENT, Data, Failure, ProcedureKind, Request, Tag
-
-MAX_CALLS = 1000
-"""How many calls one batch may hold."""
 
 MULTI_STATUS = 207
 
@@ -84,16 +83,16 @@ def check_content(letter: Letter) -> None:
     raise PeerError("UNSUPPORTED_MEDIA_TYPE", f'Unsupported content-type "{content_type[:200]}')
 
 
-def read(letter: Letter, kind_of: KindOf) -> Asked:
+def read(letter: Letter, kind_of: KindOf, limits: Limits = DEFAULT_LIMITS) -> Asked:
     """What `letter` asks for. Raises PeerError for what is wrong with all of it."""
     form = _form(letter)
-    paths = _paths(letter.path, is_batch=form != "single")
+    paths = _paths(letter.path, limits, is_batch=form != "single")
     kinds = [kind_of(path) for path in paths]
     found = list(dict.fromkeys(kind for kind in kinds if kind is not None))
     if len(found) > 1:
         raise PeerError("BAD_REQUEST", f"Cannot mix procedure types in call: {', '.join(found)}")
-    inputs = _inputs(letter, len(paths), is_batch=form != "single")
-    last_event_id = _last_event_id(letter) if found == ["subscription"] else None
+    inputs = _inputs(letter, len(paths), limits, is_batch=form != "single")
+    last_event_id = _last_event_id(letter, limits) if found == ["subscription"] else None
     calls = [
         _call(letter.method, Tag(number), path, kind, given, last_event_id, alone=form == "single")
         for number, (path, kind, given) in enumerate(zip(paths, kinds, inputs, strict=True))
@@ -119,14 +118,16 @@ def is_v10_stream(letter: Letter) -> bool:
     return letter.query.get("batch") == "1" and letter.headers.get("trpc-batch-mode") == "stream"
 
 
-def _paths(text: str, *, is_batch: bool) -> Sequence[str]:
+def _paths(text: str, limits: Limits, *, is_batch: bool) -> Sequence[str]:
     path = _unquoted(text)
     if path is None:
         raise PeerError("BAD_REQUEST", f'Invalid URL-encoding in path "{text[:200]}"')
-    paths = path.split(",", MAX_CALLS) if is_batch else [path]
-    if len(paths) > MAX_CALLS:
-        raise PeerError("BAD_REQUEST", "Batch call exceeds maximum size")
-    return paths
+    if not is_batch:
+        return [path]
+    most = limits.max_batch_length
+    if path.count(",") >= most:
+        raise OverLimit("max_batch_length", "BAD_REQUEST", f"Batch call exceeds maximum size ({most})")
+    return path.split(",")
 
 
 def plain_path(letter: Letter) -> str:
@@ -144,12 +145,15 @@ def _unquoted(text: str) -> str | None:
         return None
 
 
-def _inputs(letter: Letter, count: int, *, is_batch: bool) -> Sequence[Any]:
+def _inputs(letter: Letter, count: int, limits: Limits, *, is_batch: bool) -> Sequence[Any]:
     text: str | bytes = letter.query.get("input", "") if letter.method == "GET" else letter.body
     try:
         value = parse_json(text) if text else ABSENT
     except Malformed as error:
         return [Unreadable(error.message)] * count
+    most = limits.max_json_depth + is_batch
+    if may_be_deep(text, most):
+        check_depth(value, most)
     if not is_batch:
         return [value]
     if value is ABSENT:
@@ -159,10 +163,11 @@ def _inputs(letter: Letter, count: int, *, is_batch: bool) -> Sequence[Any]:
     return [value.get(str(number), ABSENT) for number in range(count)]
 
 
-def _last_event_id(letter: Letter) -> str | None:
+def _last_event_id(letter: Letter, limits: Limits) -> str | None:
     """Where an EventSource, or somebody in its place, wants to go on. The header is the newest word on it."""
     query = letter.query
     said = letter.headers.get("last-event-id") or query.get("lastEventId") or query.get("Last-Event-Id")
+    check_id(said or "", limits.max_id_bytes, "lastEventId")
     return said or None
 
 

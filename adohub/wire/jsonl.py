@@ -13,7 +13,7 @@ from attrs import frozen
 
 from adohub.wire.dialect import Transformer
 from adohub.wire.encode import error_shape
-from adohub.wire.http import MAX_CALLS, Bodies, Letter, is_v10_stream
+from adohub.wire.http import Bodies, Letter, is_v10_stream
 from adohub.wire.messages import Data, Failure
 
 
@@ -60,6 +60,10 @@ class JsonLines:
         return self.transformer.embed(before, value, after + b"]]]", f"2.0.0.{path}") + b"\n"
 
 
+MOST_REFUSALS = 1000
+"""How many calls of one request are refused one by one; clients get no longer batch into an address."""
+
+
 def whole_refusal(letter: Letter, failure: Failure, bodies: Bodies) -> bytes:
     """The body that refuses all of a request: one error, which clients take for each of their calls.
 
@@ -68,7 +72,7 @@ def whole_refusal(letter: Letter, failure: Failure, bodies: Bodies) -> bytes:
     if not is_v10_stream(letter):
         return bodies.answer(failure)
     lines = V10Lines(bodies)
-    count = min(letter.path.count(",") + 1, MAX_CALLS)
+    count = min(letter.path.count(",") + 1, MOST_REFUSALS)
     return b"".join([*(lines.line(number, failure) for number in range(count)), lines.end])
 
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from attrs import define, field, frozen
 
 from adohub.errors import Goodbye
+from adohub.wire.decode import DEFAULT_LIMITS
 from adohub.wire.frame import is_close_code
 from adohub.wire.masking import REPEATED, SMALL_BYTES, turned, unmasked
 
@@ -87,8 +88,8 @@ class ProtocolViolation(Goodbye):
     `before` is what the same read held before the fault: it has been received as if nothing were wrong.
     """
 
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(code, reason)
+    def __init__(self, code: int, reason: str, *, limit: str = "") -> None:
+        super().__init__(code, reason, limit=limit)
         self.before: Sequence[Incoming] = ()
 
 
@@ -96,12 +97,15 @@ class ProtocolViolation(Goodbye):
 
 
 class Parser:
-    """One peer's stream. `max_message_bytes` limits a message over all its fragments; it may be that long."""
+    """One peer's stream. A message may have `max_message_bytes` in all, in up to `max_fragments` frames."""
 
-    __slots__ = ("_is_over", "_max_message_bytes", "_message", "_tail")
+    __slots__ = ("_is_over", "_max_fragments", "_max_message_bytes", "_message", "_tail")
 
-    def __init__(self, max_message_bytes: int) -> None:
+    def __init__(
+        self, max_message_bytes: int, max_fragments: int = DEFAULT_LIMITS.max_frame_fragments
+    ) -> None:
         self._max_message_bytes = max_message_bytes
+        self._max_fragments = max_fragments
         self._tail = b""
         self._message: _Message | None = None
         self._is_over = False
@@ -153,7 +157,15 @@ class Parser:
         else:
             message = _Message(header.opcode == _TEXT)
         if len(message.content) + header.length > self._max_message_bytes:
-            raise ProtocolViolation(CLOSE_TOO_BIG, f"messages may have {self._max_message_bytes} bytes")
+            raise ProtocolViolation(
+                CLOSE_TOO_BIG, f"messages may have {self._max_message_bytes} bytes", limit="max_message_bytes"
+            )
+        if message.fragments >= self._max_fragments:
+            raise ProtocolViolation(
+                CLOSE_TOO_BIG,
+                f"messages may come in {self._max_fragments} frames",
+                limit="max_frame_fragments",
+            )
         message.begin(header)
         self._message = message
         return message
@@ -302,6 +314,7 @@ class _Message:
     checked: int = 0
     key: bytes = b""
     awaited: int = 0
+    fragments: int = 0
     is_final: bool = False
 
     @property
@@ -311,6 +324,7 @@ class _Message:
     def begin(self, header: _Header) -> None:
         """A frame's payload follows."""
         self.key, self.awaited, self.is_final = header.key, header.length, header.is_final
+        self.fragments += 1
 
     def take(self, data: bytes, at: int) -> int:
         """Add what `data` has of the frame from `at` on. Returns where that ends."""

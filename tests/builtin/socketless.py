@@ -20,6 +20,7 @@ from adohub.hub.journal import Journal
 from adohub.hub.policy import ALL_RIGHTS, Policy
 from adohub.hub.presence import Registrar
 from adohub.hub.pump import pump
+from adohub.hub.rates import Rates
 from adohub.hub.replays import Replays
 from adohub.hub.routes import Routes
 from adohub.hub.service import HubService
@@ -173,6 +174,7 @@ async def running(config: Config | None = None) -> AsyncIterator[Running]:
         journal,
         intake,
         policy,
+        Rates(config.auth.roles),
         engine="memory",
         schema_hash="0" * 64,
         instance=instance,

@@ -9,7 +9,7 @@ import pytest
 
 from adohub import Call
 from adohub.builtin import events
-from adohub.builtin.events import DEFAULT_HISTORY_EVENTS, MAX_EVENTS_AT_ONCE, MAX_PATTERNS
+from adohub.builtin.events import DEFAULT_HISTORY_EVENTS, EventsConfig
 from adohub.errors import PeerError
 from adohub.notes import below, gathered, noted, notes_of
 from tests.builtin.socketless import OWNER, Refused, Running
@@ -87,7 +87,7 @@ async def test_many_are_kept_all_or_none(hub: Running) -> None:
         ("task.progress", 'expected object, got "task.progress"'),
         ({"topic": "task.progres", "payload": {}}, 'topic: no plugin declares "task.progres" (did you mean'),
         (system(1) | {"idempotencyKey": 5}, "idempotencyKey: expected string, got 5"),
-        (system(1) | {"idempotencyKey": ""}, "idempotencyKey: expected 1 to 200 characters"),
+        (system(1) | {"idempotencyKey": ""}, "idempotencyKey: expected 1 to 256 bytes"),
     ],
 )
 async def test_what_cannot_be_published(hub: Running, input: object, message: str) -> None:
@@ -95,9 +95,10 @@ async def test_what_cannot_be_published(hub: Running, input: object, message: st
 
 
 async def test_how_many_may_be_published_at_once(hub: Running) -> None:
-    limits = f"events: expected 1 to {MAX_EVENTS_AT_ONCE} events"
-    assert await refused(hub, "events.publishMany", {"events": []}) == limits
-    too_many = {"events": [system(1)] * (MAX_EVENTS_AT_ONCE + 1)}
+    limits = f"events: expected 1 to {EventsConfig().max_events_at_once} events"
+    none = await refused(hub, "events.publishMany", {"events": []})
+    assert none == "events: expected at least 1 item, got []"
+    too_many = {"events": [system(1)] * (EventsConfig().max_events_at_once + 1)}
     assert await refused(hub, "events.publishMany", too_many) == limits
     assert await refused(hub, "events.publishMany", {"events": [{}]}) == (
         "events[0].topic: required; events[0].payload: required"
@@ -143,8 +144,11 @@ async def test_history_has_a_usual_size(hub: Running) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"topics": []}, f"topics: expected 1 to {MAX_PATTERNS} patterns"),
-        ({"topics": ["a"] * (MAX_PATTERNS + 1)}, f"topics: expected 1 to {MAX_PATTERNS} patterns"),
+        ({"topics": []}, "topics: expected at least 1 pattern"),
+        (
+            {"topics": ["a"] * (EventsConfig().max_patterns + 1)},
+            f"topics: expected 1 to {EventsConfig().max_patterns} patterns",
+        ),
         ({"topics": ["a.**.b"]}, 'topics: "a.**.b" is no topic pattern (like "task.*" or "agent.**")'),
         ({"topics": "task.*"}, 'topics: expected list, got "task.*"'),
         ({"topics": ["a", 5]}, "topics[1]: expected string, got 5"),

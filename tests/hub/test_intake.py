@@ -13,9 +13,10 @@ from adohub.builtin.agents import AgentOutputEvent
 from adohub.builtin.state import StateChange
 from adohub.builtin.system import SystemEvent
 from adohub.builtin.tasks import Artifact, TaskCompletedEvent, TaskProgressEvent
+from adohub.config import Limits
 from adohub.errors import PeerError
 from adohub.hub import intake as intakes
-from adohub.hub.intake import MAX_IDEMPOTENCY_KEY_CHARS, Intake
+from adohub.hub.intake import Intake
 from adohub.model import Draft
 from adohub.notes import MOST_NOTES, MOST_STEPS, Notes, from_bytes, noted, noted_text
 from adohub.plugin.contracts import Change, PublishRequest, Topic
@@ -223,12 +224,12 @@ def test_a_missing_or_strange_key_is_named() -> None:
         assert refusal("deploy.release", {"env": strange}).startswith("env: expected string")
 
 
-@pytest.mark.parametrize("key", ["", "x" * (MAX_IDEMPOTENCY_KEY_CHARS + 1)])
+@pytest.mark.parametrize("key", ["", "x" * (Limits().max_id_bytes + 1)])
 def test_idempotency_keys_have_a_length(key: str) -> None:
-    assert refusal("free.form", {}, key) == "idempotencyKey: expected 1 to 200 characters"
+    assert refusal("free.form", {}, key) == "idempotencyKey: expected 1 to 256 bytes"
 
 
-@pytest.mark.parametrize("key", [None, "x", "x" * MAX_IDEMPOTENCY_KEY_CHARS])
+@pytest.mark.parametrize("key", [None, "x", "x" * Limits().max_id_bytes])
 def test_an_idempotency_key_is_optional(key: str | None) -> None:
     assert draft("free.form", {}, key).idempotency_key == key
 

@@ -17,6 +17,7 @@ from adohub.hub import service as services
 from adohub.hub.intake import Intake
 from adohub.hub.policy import ALL_RIGHTS, Policy
 from adohub.hub.pump import pump
+from adohub.hub.rates import Rates
 from adohub.hub.service import HubService
 from adohub.model import Position, Principal, size_of
 from adohub.plugin.contracts import Channel, PublishRequest, Topic
@@ -65,6 +66,7 @@ async def opened(settings: StorageSettings) -> AsyncIterator[World]:
                     hub.journal,
                     intake,
                     policy,
+                    Rates(ROLES),
                     engine="memory",
                     schema_hash=HASH,
                     instance="0123456789ab",
@@ -115,7 +117,7 @@ async def test_all_are_kept_in_order(world: World) -> None:
         (
             PublishRequest("garden.tick", {"plant": "x"}, ""),
             "BAD_REQUEST",
-            "idempotencyKey: expected 1 to 200",
+            "idempotencyKey: expected 1 to 256 bytes",
         ),
     ],
 )

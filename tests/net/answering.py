@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import trio
 import trio.testing
 
+from adohub.errors import OverLimit
 from adohub.metrics import Metrics
 from adohub.net.exchange import Exchange
 from adohub.net.head import HeadRefused
@@ -18,6 +19,8 @@ from tests.net import raw
 from tests.net.test_outbox import connected_sockets
 
 Answer = Callable[[Exchange], Awaitable[None]]
+
+FULL = OverLimit("max_connections", "SERVICE_UNAVAILABLE", "the hub has as many connections as it may")
 
 REQUEST_S = 5.0
 
@@ -39,7 +42,7 @@ async def answering(
 
     async def serve() -> None:
         async with Outbox(ours, nursery, limit=limit) as outbox:
-            await reception.upgrade(outbox, Peer("test"), is_excess=is_excess)
+            await reception.upgrade(outbox, Peer("test"), excess=FULL if is_excess else None)
 
     with trio.fail_after(120):
         async with trio.open_nursery() as nursery:

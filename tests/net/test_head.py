@@ -11,8 +11,8 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adohub.config import Config, Server
-from adohub.net.head import MAX_HEAD_BYTES, Head, HeadRefused, parsed, plain_head
+from adohub.config import Config, Limits, Server
+from adohub.net.head import Head, HeadRefused, parsed, plain_head
 from tests.net import raw
 from tests.net.strangers import strangers
 from tests.running import FREE_PORT, gates_made, open_peer, running_hub, until
@@ -143,11 +143,11 @@ def test_whether_the_connection_is_kept_is_said_by_version_and_header(
 
 @pytest.mark.parametrize("big", ["target", "header", "many headers"])
 async def test_a_head_that_is_too_long_gets_431(big: str) -> None:
-    filling = "x" * MAX_HEAD_BYTES
+    filling = "x" * Limits().max_head_bytes
     requests = {
         "target": raw.head("/" + filling),
         "header": raw.upgrade(X_Filling=filling),
-        "many headers": raw.upgrade(**{f"x{number}": "x" for number in range(MAX_HEAD_BYTES // 8)}),
+        "many headers": raw.upgrade(**{f"x{number}": "x" for number in range(Limits().max_head_bytes // 8)}),
     }
     async with running_hub() as hub:
         response = await raw.exchange(hub.port, requests[big])
@@ -158,7 +158,7 @@ async def test_a_head_that_is_too_long_gets_431(big: str) -> None:
 async def test_a_head_that_is_nearly_too_long_is_read() -> None:
     async with running_hub() as hub:
         response = await raw.exchange(
-            hub.port, raw.head("/healthz", {"Host": "a", "X": "x" * (MAX_HEAD_BYTES - 200)})
+            hub.port, raw.head("/healthz", {"Host": "a", "X": "x" * (Limits().max_head_bytes - 200)})
         )
         assert response is not None
         assert response.status == 200

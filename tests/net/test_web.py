@@ -12,11 +12,12 @@ import trio
 from adohub import Route, RouteRequest, RouteResponse
 from adohub.config import Config, Server
 from adohub.net import web
-from adohub.net.web import MAX_BODY_BYTES
 from adohub.plugin.registry import Contribution
 from tests.net import raw
 from tests.net.strangers import SECRET, strangers
 from tests.running import FREE_PORT, open_peer, running_hub
+
+MAX_BODY_BYTES = Server().max_message_bytes
 
 
 async def fetched(port: int, request: bytes) -> raw.Response:

@@ -35,9 +35,9 @@ PLAINLY, BY_SUPERJSON = Bodies(PLAIN), Bodies(Superjson(Noting({})))
 
 DIFFERENT = {
     ("v11/http-raw", 1): "answered before tRPC looks at it: HEAD",
-    ("v11/http-raw", 13): "that server allowed two calls in a batch, adohub allows MAX_CALLS",
+    ("v11/http-raw", 13): "that server allowed two calls in a batch, adohub allows max_batch_length",
     ("v11.18/http-raw", 1): "answered before tRPC looks at it: HEAD",
-    ("v11.18/http-raw", 13): "that server allowed two calls in a batch, adohub allows MAX_CALLS",
+    ("v11.18/http-raw", 13): "that server allowed two calls in a batch, adohub allows max_batch_length",
     ("v11.18/http-raw", 14): "a bad escape is the client's fault, as in 11.25",
     ("v11/http-batching-disabled", 1): "adohub always takes batches",
     ("v11/http-batching-disabled", 2): "adohub always takes batches",

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from adohub.errors import PeerError
+from adohub.errors import OverLimit, PeerError
 from adohub.wire.conversation import (
     Answer,
     Authenticate,
@@ -69,8 +69,12 @@ def written(message: Request | Stop) -> dict[str, Any]:
     return fields | {"method": message.kind, "params": params}
 
 
+FULL = "max_subscriptions_per_connection"
+
+
 def refusal(tag: Tag, error: PeerError, path: str | None = None) -> Answer:
-    return Answer(Failure(tag, error.code, error.message, path, error.data))
+    limit = error.limit if isinstance(error, OverLimit) else ""
+    return Answer(Failure(tag, error.code, error.message, path, error.data), limit)
 
 
 def malformed(message: str) -> PeerError:
@@ -115,7 +119,7 @@ class Ledgers(RuleBasedStateMachine):
             return [refusal(message.tag, duplicate, message.path)]
         if len(self.open) == self.limit:
             text = f"this connection has {self.limit} subscriptions open, which is its limit"
-            return [refusal(message.tag, PeerError("TOO_MANY_REQUESTS", text), message.path)]
+            return [refusal(message.tag, OverLimit(FULL, "TOO_MANY_REQUESTS", text), message.path)]
         return [message]
 
     def note(self, step: Step) -> None:

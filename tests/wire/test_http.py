@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adohub.config import Limits
 from adohub.errors import PeerError
 from adohub.wire.dialect import PLAIN
 from adohub.wire.http import (
-    MAX_CALLS,
     Asked,
     Bodies,
     Letter,
@@ -176,9 +176,10 @@ def test_commas_part_calls_in_a_batch_only() -> None:
 
 
 def test_a_batch_has_a_largest_size() -> None:
-    assert len(asked(",".join(["q.one"] * MAX_CALLS), batch="1").calls) == MAX_CALLS
+    most = Limits().max_batch_length
+    assert len(asked(",".join(["q.one"] * most), batch="1").calls) == most
     with pytest.raises(PeerError, match="Batch call exceeds maximum size"):
-        asked(",".join(["q.one"] * (MAX_CALLS + 1)), batch="1")
+        asked(",".join(["q.one"] * (most + 1)), batch="1")
 
 
 def test_kinds_are_not_mixed() -> None:
@@ -300,4 +301,4 @@ def test_whatever_is_asked_is_read_or_refused(
     except PeerError:
         return
     assert [call.tag.id for call in found.calls] == list(range(len(found.calls)))
-    assert 0 < len(found.calls) <= MAX_CALLS
+    assert 0 < len(found.calls) <= Limits().max_batch_length
