@@ -1,4 +1,4 @@
-"""Ten thousand connect and say nothing: they cost little, are sent away in time, and nobody else notices.
+"""Thousands connect and say nothing, or next to nothing: they are sent away, and nobody else notices.
 
 In a hub of its own process, whose memory and descriptors can be told from the test's.
 """
@@ -8,14 +8,15 @@ from __future__ import annotations
 import resource
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import trio
 
-from tests.cli.processes import Running, serving
-from tests.running import open_peer, progress
+from tests.cli.processes import Hub, Running, serving
+from tests.net import raw
+from tests.running import Peer, open_peer, progress, until
 
 CROWD = 10_000
 SILENT_BYTES = 8 * 1024
@@ -59,10 +60,15 @@ def resident_bytes(hub: Running) -> int:
 
 
 def has_ended(connection: socket.socket) -> bool:
+    """Whether the hub has ended it, whatever it said before."""
     try:
-        return connection.recv(1) == b""
+        while connection.recv(4096):
+            pass
     except BlockingIOError:
         return False
+    except ConnectionResetError:
+        pass
+    return True
 
 
 async def test_a_silent_crowd_is_bounded_in_memory_and_time_and_nobody_else_notices(
@@ -80,3 +86,78 @@ async def test_a_silent_crowd_is_bounded_in_memory_and_time_and_nobody_else_noti
                 await peer.is_served()
                 await trio.sleep(0.05)
         await peer.is_served()
+
+
+# ── those that say next to nothing ───────────────────────────────────────────────────────────────────────
+
+SLOW = 5_000
+BEGINNING = b"POST /trpc/events.publish HTTP/1.1\r\nHost: hub\r\nX-Slow: "
+
+
+def descriptors(hub: Running) -> int:
+    return len(list(Path(f"/proc/{hub.process.pid}/fd").iterdir()))
+
+
+async def say_a_little(opened: list[socket.socket]) -> None:
+    """A byte more of each head, for as long as anybody listens."""
+    while True:
+        for connection in opened:
+            with suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+                connection.send(b"x")
+        await trio.sleep(0.2)
+
+
+async def answered(port: int) -> bool:
+    response = await raw.exchange(port, raw.head("/healthz"))
+    return response is not None and response.status == 200
+
+
+async def test_thousands_of_slow_heads_end_by_the_deadline_and_newcomers_are_served_throughout(
+    tmp_path: Path, crowd: int
+) -> None:
+    """Twice: what the first crowd leaves behind is the allocator's, and the second leaves no more."""
+    after = []
+    async with serving(tmp_path, CONFIG) as hub, open_peer(hub.url) as peer:
+        for _ in range(2):
+            await outlived(hub, peer, min(SLOW, crowd))
+            after.append(resident_bytes(hub.run))
+    assert after[1] < 1.1 * after[0]
+
+
+async def outlived(hub: Hub, peer: Peer, number: int) -> None:
+    """So many slow heads come and go. Fails if anybody else notices, or a descriptor is left behind."""
+    port, base = int(hub.port), descriptors(hub.run)
+    with silent_connections(port, number) as slow:
+        for connection in slow:
+            connection.send(BEGINNING)
+        async with trio.open_nursery() as saying:
+            saying.start_soon(say_a_little, slow)
+            rounds = 0
+            while not all(map(has_ended, slow)):  # the deadline is the process's
+                async with open_peer(hub.url) as newcomer:
+                    await newcomer.is_served()
+                assert await answered(port)
+                await peer.is_served()
+                rounds += 1
+            saying.cancel_scope.cancel()
+        assert rounds > 1, "they were not slow at all"
+    await until(lambda: descriptors(hub.run) <= base)
+
+
+async def test_when_it_is_full_of_those_that_have_not_asked_anything_a_newcomer_is_served_at_once(
+    tmp_path: Path, crowd: int
+) -> None:
+    number = min(1000, crowd)
+    toml = f"[server]\nmax_connections = {number}\nhandshake_timeout_ms = 60000\n"
+    async with serving(tmp_path, toml) as hub, open_peer(hub.url) as early:
+        port = int(hub.port)
+        await early.is_served()
+        with silent_connections(port, number) as silent:
+            for connection in silent[::2]:
+                connection.send(BEGINNING)
+            for _ in range(20):
+                async with open_peer(hub.url) as newcomer:
+                    await newcomer.is_served()
+                assert await answered(port)
+            assert sum(map(has_ended, silent)) < number / 2, "more had to go than needed"
+        await early.is_served()

@@ -139,3 +139,21 @@ def test_a_byte_is_checked_a_few_times_at_most_however_slowly_a_text_comes() -> 
 )
 def test_between_messages_a_parser_holds_next_to_nothing(reads: list[bytes]) -> None:
     assert bytes_held_after(*reads) < 300
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_message_may_come_in_so_many_frames_and_no_more(number: int) -> None:
+    parser = Parser(1000, max_fragments=3)
+    frames = [text("x", final=number == 1), *(more(b"", final=nth == number) for nth in range(2, number + 1))]
+    assert parser.receive(stream(*frames, text("y"))) == ["x", "y"]
+
+
+def test_frames_without_anything_in_them_count_and_control_frames_between_do_not() -> None:
+    parser = Parser(1000, max_fragments=3)
+    begun = stream(
+        text("", final=False), ping(b"p"), more(b"", final=False), ping(b"p"), more(b"", final=False)
+    )
+    assert parser.receive(begun) == [PingReceived(b"p")] * 2
+    with pytest.raises(ProtocolViolation) as violation:
+        parser.receive(bytes(more(b"")))
+    assert (violation.value.code, violation.value.limit) == (1009, "max_frame_fragments")
