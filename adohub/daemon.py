@@ -38,6 +38,7 @@ from adohub.hub.twin import SlowCohort
 from adohub.metrics import Metrics
 from adohub.net.cors import Origins
 from adohub.net.dispatch import Dispatch
+from adohub.net.expiry import Expiry
 from adohub.net.gate import Gate
 from adohub.net.keepalive import Keepalive
 from adohub.net.listener import Listener, Peer, accept, is_loopback, listen_tcp, listen_unix
@@ -120,7 +121,8 @@ class Daemon:
         keepalive, turn = Keepalive(self._config.keepalive), Turn()
         registrars = self._registrars(storage, journal)
         service, dispatch = self._hub(journal, routes, registrars)
-        gate = self._entrance(service, dispatch, keepalive, turn)
+        expiry = Expiry(self._config.auth, metrics)
+        gate = self._entrance(service, dispatch, keepalive, expiry, turn)
         listeners = await _listen(server)
         async with trio.open_nursery() as engine_room:
             engine_room.start_soon(journal.keep)
@@ -129,6 +131,7 @@ class Daemon:
             for registrar in registrars.values():
                 await engine_room.start(registrar.run, routes)
             engine_room.start_soon(keepalive.run)
+            engine_room.start_soon(expiry.run)
             engine_room.start_soon(turn.run)
             for source in (*self._registry.sources, *storage.sources()):
                 engine_room.start_soon(
@@ -182,7 +185,9 @@ class Daemon:
         replays = Replays(journal)
         return service, Dispatch(registry, service, journal, replays, routes, policy, registrars)
 
-    def _entrance(self, service: HubService, dispatch: Dispatch, keepalive: Keepalive, turn: Turn) -> Gate:
+    def _entrance(
+        self, service: HubService, dispatch: Dispatch, keepalive: Keepalive, expiry: Expiry, turn: Turn
+    ) -> Gate:
         """What lets connections in, and all that it needs for them."""
         config, registry = self._config, self._registry
         authentication = Authentication(
@@ -199,6 +204,7 @@ class Daemon:
             keepalive,
             choice,
             config.limits,
+            expiry,
             max_body_bytes=config.server.max_message_bytes,
         )
         origins = Origins(config.server.allowed_origins, is_open=authentication.is_open)
@@ -221,6 +227,7 @@ class Daemon:
             web,
             origins,
             keepalive,
+            expiry,
             turn,
         )
         dispatch.metrics.connections = lambda: gate.websockets

@@ -70,6 +70,7 @@ class Metrics:
     slow_consumers: int = 0
     gaps: int = 0
     auth_failures: int = 0
+    auth_expired: int = 0
     limit_hits: Labelled = field(factory=Labelled)
     latency: Histogram = field(factory=Histogram)
     append: Histogram = field(factory=Histogram)
@@ -132,6 +133,11 @@ class _Families(Collector):
         )
         yield CounterMetricFamily(
             "ado_auth_failures", "How often a credential was refused, or was missing.", numbers.auth_failures
+        )
+        yield CounterMetricFamily(
+            "ado_auth_expired",
+            "How often a connection was ended because its credential expired.",
+            numbers.auth_expired,
         )
         yield _by_label(
             "ado_limit_hits",

@@ -121,6 +121,22 @@ class Auth:
             unit="milliseconds",
         ),
     )
+    expiry_notice_ms: int = field(
+        default=10000,
+        validator=NOT_NEGATIVE,
+        metadata=about(
+            "How long before a credential expires its connections are closed: clients come back with a fresh "
+            "one.",
+            unit="milliseconds",
+        ),
+    )
+    expiry_grace_ms: int = field(
+        default=5000,
+        validator=NOT_NEGATIVE,
+        metadata=about(
+            "How long calls may go on that are in flight when a credential expires.", unit="milliseconds"
+        ),
+    )
     max_failures_per_minute: int = field(
         default=60,
         validator=POSITIVE,

@@ -7,7 +7,8 @@ had too many of them.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import trio
 
@@ -25,6 +26,7 @@ class Authentication:
     """Turns credentials into a principal.
 
     `trusted`: without any authenticator everybody is anonymous with all rights, as on loopback.
+    `clock` tells the time in POSIX seconds.
     """
 
     def __init__(
@@ -35,7 +37,9 @@ class Authentication:
         *,
         allow_anonymous: bool,
         trusted: bool,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._clock = clock
         self._authenticators = authenticators
         self._failures = failures
         self._metrics = metrics
@@ -64,6 +68,7 @@ class Authentication:
         for authenticator in self._authenticators:
             principal = await authenticator.authenticate(credentials)
             if principal is not None:
+                self._check_expiry(principal)
                 return principal
         if self.is_open and "uid" not in credentials:
             return Principal(ANONYMOUS, roles=[ALL_RIGHTS])
@@ -72,3 +77,8 @@ class Authentication:
         if self._allow_anonymous:
             return Principal(ANONYMOUS, roles=[ANONYMOUS])
         raise CredentialRefused("no credential was shown", "a credential is needed: send a token")
+
+    def _check_expiry(self, principal: Principal) -> None:
+        if principal.expires_at is not None and principal.expires_at <= self._clock():
+            ago_s = self._clock() - principal.expires_at
+            raise CredentialRefused(f"expired {ago_s:.0f} s ago", "this credential has expired")

@@ -17,6 +17,7 @@ from adohub.model import Principal
 from adohub.net.cors import Origins
 from adohub.net.dispatch import Dispatch
 from adohub.net.exchange import refused
+from adohub.net.expiry import CLOSE_RESTART, Expiry
 from adohub.net.head import Head, HeadRefused, credentials
 from adohub.net.host import MessageSizes, host_by_trio_websocket
 from adohub.net.keepalive import Keepalive
@@ -24,7 +25,7 @@ from adohub.net.listener import Peer
 from adohub.net.native import host_natively
 from adohub.net.outbox import Outbox
 from adohub.net.reception import Reception
-from adohub.net.session import CLOSE_RESTART, Identify, Session, SessionLimits
+from adohub.net.session import Identify, Session, SessionLimits
 from adohub.net.turn import Turn
 from adohub.net.upgrade import check_upgrade, websocket_key
 from adohub.net.web import Web
@@ -54,8 +55,10 @@ class Gate:
         web: Web,
         origins: Origins,
         keepalive: Keepalive,
+        expiry: Expiry,
         turn: Turn,
     ) -> None:
+        self._expiry = expiry
         self._config = config
         self._limits = limits
         self._times = SessionLimits(config.handshake_timeout_ms / 1000, reject_delay_ms / 1000)
@@ -233,7 +236,7 @@ class Gate:
             limits=self._limits,
         )
         session = Session(
-            outbox, nursery, conversation, self._dispatch, admitted.dialects, self._times, known
+            outbox, nursery, conversation, self._dispatch, admitted.dialects, self._times, known, self._expiry
         )
         self._sessions[session] = None
         self._keepalive.watch(session)
@@ -243,6 +246,7 @@ class Gate:
 
     def _forget(self, session: Session) -> None:
         self._keepalive.forget(session)
+        self._expiry.forget(session)
         del self._sessions[session]
         if not self._sessions:
             self._all_left.set()

@@ -21,6 +21,7 @@ from adohub.hub.cohort import Push
 from adohub.hub.journal import Resumption
 from adohub.model import Principal
 from adohub.net.dispatch import Caller, Dispatch, Opened
+from adohub.net.expiry import CLOSE_POLICY, Expiry
 from adohub.net.host import Host, PeerGone
 from adohub.net.outbox import Outbox
 from adohub.net.tasks import Tasks
@@ -38,9 +39,6 @@ STEPS_AT_A_TIME = 64
 
 CLOSE_HANDSHAKE_S = 1.0
 """How long a peer may take to answer a close frame, in seconds."""
-
-CLOSE_POLICY = 1008
-CLOSE_RESTART = 1012
 
 
 @frozen
@@ -69,7 +67,9 @@ class Session:
         "_cursors",
         "_dialects",
         "_dispatch",
+        "_expiry",
         "_goodbye",
+        "_has_expired",
         "_identify",
         "_leaving",
         "_limits",
@@ -88,7 +88,10 @@ class Session:
         dialects: Dialects,
         limits: SessionLimits,
         known: Principal | Identify,
+        expiry: Expiry,
     ) -> None:
+        self._expiry = expiry
+        self._has_expired = False
         self.conversation = conversation
         self.outbox = outbox
         self._tasks = Tasks(nursery, self._fault)
@@ -99,7 +102,7 @@ class Session:
         self._caller: Caller | None = None
         self._identify: Identify | None = None
         if isinstance(known, Principal):
-            self._caller = dispatch.caller(known)
+            self._enter(known)
         else:
             self._identify = known
         self._cursors: dict[Tag, tuple[str, Opened]] = {}
@@ -182,6 +185,15 @@ class Session:
         self._leaving = True
         self._leave_if_idle()
 
+    def expire(self) -> None:
+        """End the connection as `leave` does; nothing is delivered any more, and no further call begins.
+
+        What is asked from now on is not answered: a refusal would end a subscription for good.
+        """
+        self._has_expired = True
+        self._leave_cursors()
+        self.leave(self._goodbye or Goodbye(CLOSE_POLICY, "the credential has expired"))
+
     def _leave_if_idle(self) -> None:
         if self._leaving and self._calls == 0 and self._goodbye is not None:
             self.drop(self._goodbye)
@@ -203,7 +215,7 @@ class Session:
         self._dispatch.metrics.messages_in += len(frames)
         for frame in frames:
             for step in self.conversation.receive(frame):
-                if self._scope.cancel_called:  # what is acted upon now would be answered to nobody
+                if self._scope.cancel_called or self._has_expired:  # it would be answered to nobody
                     return
                 taken += 1
                 if taken % STEPS_AT_A_TIME == 0:
@@ -231,13 +243,17 @@ class Session:
     async def _authenticate(self, params: Mapping[str, str]) -> None:
         assert self._identify is not None
         try:
-            self._caller = self._dispatch.caller(await self._identify(params))
+            self._enter(await self._identify(params))
         except Exception as error:  # noqa: BLE001 - an authenticator is a stranger's code
             refusal = self._dispatch.refusal(error, "connection params")
             for answer in self.conversation.refused(refusal):
                 await self._step(answer)
         else:
             self.conversation.accepted()
+
+    def _enter(self, principal: Principal) -> None:
+        self._caller = self._dispatch.caller(principal)
+        self._expiry.watch(self, principal.expires_at)
 
     def _call(self, request: Request) -> None:
         caller = self._known()

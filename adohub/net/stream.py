@@ -99,6 +99,13 @@ class EventStream:
         self._is_over = True
         self._scope.cancel()
 
+    def leave(self, goodbye: Goodbye) -> None:
+        """Stay: an EventSource that comes back shows the same credential again."""
+
+    def expire(self) -> None:
+        """End it: the peer comes back and is asked for its credential."""
+        self.interrupt()
+
     def ping(self) -> None:
         """Show a sign of life, unless there is something on its way that does."""
         if not self._is_over and not self.outbox.queued:

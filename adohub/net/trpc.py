@@ -23,6 +23,7 @@ from adohub.model import Principal
 from adohub.net.calls import HEADERS, JSON, answer_in_lines, answer_whole
 from adohub.net.dispatch import Dispatch
 from adohub.net.exchange import Exchange
+from adohub.net.expiry import Expiry
 from adohub.net.head import HeadRefused, credentials
 from adohub.net.keepalive import Keepalive
 from adohub.net.stream import STREAM, EventStream
@@ -55,10 +56,12 @@ class Trpc:
         keepalive: Keepalive,
         choice: Choice,
         limits: Limits,
+        expiry: Expiry,
         *,
         max_body_bytes: int,
     ) -> None:
         self._limits = limits
+        self._expiry = expiry
         self._dispatch = dispatch
         self._authentication = authentication
         self._keepalive = keepalive
@@ -137,6 +140,7 @@ class Trpc:
                 await attendance.arrive()
             recovered = resumption.recovered if resumption else None
             self._begin_stream(exchange, sse.connected(recovered=recovered, inactivity_ms=inactivity_ms))
+            self._expiry.watch(stream, principal.expires_at)
             await self._run(exchange, stream, admission, resumption, attendance)
         finally:
             if attendance is not None:
@@ -157,6 +161,7 @@ class Trpc:
             await stream.run(admission, resumption, attendance)
         finally:
             self._keepalive.part(stream)
+            self._expiry.forget(stream)
             del self._streams[stream]
 
     def _begin_stream(self, exchange: Exchange, first: bytes) -> None:

@@ -59,6 +59,8 @@ CONTRACT = {
     "topics.allow_undeclared": False,
     "auth.allow_anonymous": False,
     "auth.reject_delay_ms": 2000,
+    "auth.expiry_notice_ms": 10000,
+    "auth.expiry_grace_ms": 5000,
     "auth.max_failures_per_minute": 60,
     "auth.tokens": (),
     "auth.peers": (),
