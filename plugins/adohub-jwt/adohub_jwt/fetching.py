@@ -1,0 +1,49 @@
+"""Gets a set of keys from a URL: bounded in time and size, from nowhere else, over checked TLS."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+import httpx
+import trio
+
+FETCH_S = 5.0
+"""How long one fetch may take, in seconds."""
+
+MOST_BYTES = 256 * 1024
+"""How long the answer may be."""
+
+
+_HEADERS = {"accept": "application/jwk-set+json, application/json", "accept-encoding": "identity"}
+
+
+class FetchFailed(Exception):
+    """Nothing to use has come, and why, in words for an operator."""
+
+
+async def fetch(url: str) -> bytes:
+    """What is at `url`. Raises FetchFailed."""
+    with trio.move_on_after(FETCH_S):
+        try:
+            return await _fetch(url)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise FetchFailed(f"{type(error).__name__}: {error}") from error
+    raise FetchFailed(f"no answer within {FETCH_S:g} s")
+
+
+async def _fetch(url: str) -> bytes:
+    async with (
+        httpx.AsyncClient(timeout=FETCH_S, follow_redirects=False) as client,
+        client.stream("GET", url, headers=_HEADERS) as answer,
+    ):
+        if answer.status_code != httpx.codes.OK:
+            raise FetchFailed(f"the answer is {answer.status_code}, not 200")
+        if int(answer.headers.get("content-length", 0)) > MOST_BYTES:
+            raise FetchFailed(f"the answer is longer than {MOST_BYTES} bytes")
+        body = b""
+        async with aclosing(answer.aiter_raw()) as chunks:
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    raise FetchFailed(f"the answer is longer than {MOST_BYTES} bytes")
+        return body
