@@ -18,10 +18,11 @@ import structlog
 import trio
 from attrs import asdict
 
+from adohub.checks import certificate, check_engine, check_exposure, check_peers, check_sharing
 from adohub.config import Config, Server
 from adohub.config import Storage as StorageConfig
-from adohub.errors import ConfigError, Problem
-from adohub.hub.authentication import ANONYMOUS, Authentication
+from adohub.errors import ConfigError
+from adohub.hub.authentication import Authentication
 from adohub.hub.cohort import Cohort
 from adohub.hub.failures import Failures
 from adohub.hub.intake import Intake
@@ -42,11 +43,12 @@ from adohub.net.expiry import Expiry
 from adohub.net.gate import Gate
 from adohub.net.keepalive import Keepalive
 from adohub.net.listener import Listener, Peer, accept, is_loopback, listen_tcp, listen_unix
+from adohub.net.tls import Certificate
 from adohub.net.trpc import Trpc
 from adohub.net.turn import Turn
 from adohub.net.web import Web
 from adohub.plugin.registry import Registry
-from adohub.plugin.storage import Storage, StorageEngine, StorageSettings, Unshared
+from adohub.plugin.storage import Storage, StorageSettings
 from adohub.process import raise_descriptor_limit, settle_in
 from adohub.typegen import offer, schema_hash
 from adohub.wire.dialects import every_choice
@@ -71,6 +73,7 @@ class Daemon:
         self._config = config
         self._registry = registry
         self._instance = secrets.token_hex(6)
+        self._certificate: Certificate | None = None
         self._stopping = trio.Event()
         self._hurry = trio.Event()
         self.urls: Sequence[str] = ()
@@ -81,6 +84,21 @@ class Daemon:
         if self._stopping.is_set():
             self._hurry.set()
         self._stopping.set()
+
+    def reload(self) -> None:
+        """Read again what can be read while it runs; what is broken leaves the old in force, says the log."""
+        if self._certificate is None:
+            _log.info("there is nothing to reload: what else is configured is read at the start only")
+            return
+        try:
+            self._certificate.reload()
+        except ConfigError as error:
+            for problem in error.problems:
+                _log.error(
+                    "the certificate of before stays in force", key=problem.path, error=problem.message
+                )
+        else:
+            _log.info("the certificate has been read again", file=self._config.server.tls_cert)
 
     def check_descriptors(self, limit: int) -> None:
         """Warn if the process may not open as many files as there may be connections."""
@@ -100,12 +118,13 @@ class Daemon:
     ) -> None:
         """Serve; `task_status.started` gets the URLs once connections are accepted.
 
-        `signals`: SIGTERM and SIGINT stop it. Raises ConfigError for what only shows at start: no such
-        storage engine, an address that cannot be listened on, a public address without authentication.
+        `signals`: SIGTERM and SIGINT stop it, SIGHUP has it reload. Raises ConfigError for what only shows at
+        the start (`adohub.checks`), and for an address that cannot be listened on.
         """
         engine = check_engine(self._config, self._registry)
         check_exposure(self._config, self._registry)
         check_peers(self._config, self._registry)
+        self._certificate = certificate(self._config)
         async with engine.open(_settings(self._config.storage, self._registry, self._instance)) as storage:
             check_sharing(self._config, storage)
             await self._run_on(storage, signals, task_status)
@@ -229,6 +248,7 @@ class Daemon:
             keepalive,
             expiry,
             turn,
+            self._certificate,
         )
         dispatch.metrics.connections = lambda: gate.websockets
         dispatch.metrics.subscriptions = lambda: gate.subscriptions() + trpc.subscriptions()
@@ -275,13 +295,16 @@ class Daemon:
             task_status.started()
             async for number in received:
                 if number == signal.SIGHUP:
-                    _log.warning("SIGHUP changes nothing: this version reads its configuration at start only")
+                    self.reload()
                 else:
                     self.stop()
 
 
 async def _listen(server: Server) -> list[Listener]:
-    listeners = [await listen_tcp(server.host, server.port, reuse_port=server.reuse_port)]
+    is_secure = bool(server.tls_cert)
+    listeners = [
+        await listen_tcp(server.host, server.port, reuse_port=server.reuse_port, is_secure=is_secure)
+    ]
     if server.unix_socket:
         try:
             listeners.append(listen_unix(Path(server.unix_socket)))
@@ -289,57 +312,6 @@ async def _listen(server: Server) -> list[Listener]:
             listeners[0].close()
             raise
     return listeners
-
-
-def check_exposure(config: Config, registry: Registry) -> None:
-    """Refuse to serve strangers by accident. Raises ConfigError: a public address, no authenticator."""
-    if is_loopback(config.server.host) or registry.authenticators:
-        return
-    if not config.auth.allow_anonymous:
-        message = (
-            f"other machines can reach {config.server.host}, and nothing tells who connects;"
-            " configure [[auth.tokens]], set auth.allow_anonymous = true, or use 127.0.0.1"
-        )
-        raise ConfigError([Problem("", "server.host", message)])
-    if ANONYMOUS not in config.auth.roles:
-        _log.warning(
-            "anonymous peers may only ask for hub.health; give them rights in [auth.roles.anonymous]"
-        )
-
-
-def check_peers(config: Config, _: Registry) -> None:
-    """Raises ConfigError for each user or group of `[[auth.peers]]` that this machine does not know."""
-    problems: list[Problem] = []
-    for number, peer in enumerate(config.auth.peers):
-        for what in ("user", "group"):
-            try:
-                peer.uid if what == "user" else peer.gid  # noqa: B018 - looked up
-            except LookupError:
-                message = f'there is no {what} "{getattr(peer, what)}" on this machine'
-                problems.append(Problem("", f"auth.peers[{number}].{what}", message))
-    if problems:
-        raise ConfigError(problems)
-
-
-def check_sharing(config: Config, storage: Storage) -> None:
-    """Warn if hubs share a port and no events: who comes back would find another hub's."""
-    if config.server.reuse_port and isinstance(storage, Unshared):
-        _log.warning(
-            "hubs that share a port need a storage engine that they share, too: with this one each has events"
-            " of its own, and clients meet one or the other",
-            engine=config.storage.engine,
-        )
-
-
-def check_engine(config: Config, registry: Registry) -> StorageEngine:
-    """The storage engine that `config` asks for. Raises ConfigError if no plugin brings it."""
-    name = config.storage.engine
-    engine = registry.storage_engines.get(name)
-    if engine is None:
-        known = ", ".join(f'"{one}"' for one in sorted(registry.storage_engines)) or "none"
-        message = f'no plugin brings the storage engine "{name}"; there is {known}'
-        raise ConfigError([Problem("", "storage.engine", message)])
-    return engine
 
 
 def _settings(config: StorageConfig, registry: Registry, instance: str) -> StorageSettings:

@@ -35,6 +35,7 @@ LAYERS = [
     "net",
     "logs",
     "process",
+    "checks",
     "daemon",
     "client",
     "runner",

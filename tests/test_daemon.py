@@ -18,9 +18,10 @@ from attrs import define, field
 from adohub import Draft, Publish, Receipt, Source, StorageEngine, StorageSettings
 from adohub import Storage as StorageContract
 from adohub.builtin.memory import MemoryStorage
+from adohub.checks import check_sharing
 from adohub.config import Auth, Config, Role, Server, Storage, UnixPeer
 from adohub.config.storage import Sqlite
-from adohub.daemon import Daemon, check_sharing
+from adohub.daemon import Daemon
 from adohub.errors import ConfigError, Problem
 from adohub.plugin.registry import Contribution
 from tests.net.strangers import Patience, doorkeeper, strangers

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
+from adohub.checks import check_certificate, check_engine, check_exposure, check_peers
 from adohub.cli.lines import print_line
 from adohub.cli.options import config_option, tolerant
 from adohub.cli.streams import write
 from adohub.config import Config, dump, load, locate, write_default
-from adohub.daemon import check_engine, check_exposure, check_peers
 from adohub.errors import ConfigError
 from adohub.plugin.loader import load as load_plugins
 
@@ -61,7 +61,7 @@ def _check_plugins(config: Config, source: str) -> list[str]:
     failed = [
         f"{source}: plugin {one.name}: {one.error}" for one in registry.plugins if one.status == "failed"
     ]
-    for check_at_start in (check_engine, check_exposure, check_peers):
+    for check_at_start in (check_engine, check_exposure, check_peers, check_certificate):
         try:
             check_at_start(config, registry)
         except ConfigError as error:

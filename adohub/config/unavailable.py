@@ -19,9 +19,6 @@ def not_available_yet(tree: Mapping[str, Any]) -> Iterator[Fault]:
     server = _table(tree, "server")
     if server.get("drain_notice") == "reconnect":
         yield Fault(("server", "drain_notice"), f'"reconnect" {_LATER}; use "close"')
-    for key in ("tls_cert", "tls_key"):
-        if server.get(key, "") != "":
-            yield Fault(("server", key), f'TLS {_LATER}; use ""')
 
 
 def _table(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -26,6 +26,7 @@ from adohub.net.native import host_natively
 from adohub.net.outbox import Outbox
 from adohub.net.reception import Reception
 from adohub.net.session import Identify, Session, SessionLimits
+from adohub.net.tls import Certificate
 from adohub.net.turn import Turn
 from adohub.net.upgrade import check_upgrade, websocket_key
 from adohub.net.web import Web
@@ -57,6 +58,7 @@ class Gate:
         keepalive: Keepalive,
         expiry: Expiry,
         turn: Turn,
+        certificate: Certificate | None = None,
     ) -> None:
         self._expiry = expiry
         self._config = config
@@ -66,7 +68,12 @@ class Gate:
         self._choice = choice
         self._authentication = authentication
         self._reception = Reception(
-            web.answer, turn.place, self._times.greeting_timeout_s, dispatch.metrics, limits.max_head_bytes
+            web.answer,
+            turn.place,
+            self._times.greeting_timeout_s,
+            dispatch.metrics,
+            limits.max_head_bytes,
+            certificate,
         )
         self._sizes = MessageSizes(config.max_message_bytes, limits.max_frame_fragments)
         self._from = Counter[str]()

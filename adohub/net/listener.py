@@ -90,11 +90,11 @@ def is_address(host: str) -> bool:
     return True
 
 
-async def listen_tcp(host: str, port: int, *, reuse_port: bool = False) -> Listener:
+async def listen_tcp(host: str, port: int, *, reuse_port: bool = False, is_secure: bool = False) -> Listener:
     """Listen on `host` and `port` (0: a free one). Raises ConfigError when that cannot be.
 
     With `reuse_port` other processes of the same user may listen there, too, if they all say so: the system
-    spreads new connections over them.
+    spreads new connections over them. `is_secure`: whether its users are to speak TLS.
     """
     if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
         message = "this system cannot spread the connections of one port over several hubs; use false"
@@ -119,7 +119,7 @@ async def listen_tcp(host: str, port: int, *, reuse_port: bool = False) -> Liste
             [Problem("", "server.host" if error.errno != errno.EADDRINUSE else "server.port", message)]
         ) from error
     shown = f"[{host}]" if ":" in host else host
-    url = f"ws://{shown}:{listening.getsockname()[1]}"
+    url = f"{'wss' if is_secure else 'ws'}://{shown}:{listening.getsockname()[1]}"
     return Listener(listening, url, is_shared=reuse_port)
 
 

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from adohub.net.tls import Certificate, TlsSocket
 from adohub.wire.frame import is_close_frame
 
 RECEIVE_BYTES = 65536
@@ -50,6 +51,7 @@ class Outbox(trio.abc.Stream):
         "_gather",
         "_gathered",
         "_limit",
+        "_pending",
         "_progress",
         "_queue",
         "_queued",
@@ -68,7 +70,9 @@ class Outbox(trio.abc.Stream):
         limit: int,
         gather: Callable[[Outbox], None] | None = None,
     ) -> None:
-        self._socket = sock
+        self._socket: socket.socket | TlsSocket = sock
+        self._pending: Callable[[], int] | None = None
+        """How much can be read without the socket's being readable, where that can be."""
         self.nursery = nursery
         """In which runs what is done for this socket; all sockets share it."""
         self._limit = limit
@@ -88,6 +92,18 @@ class Outbox(trio.abc.Stream):
         self._closed = False
         self.last_received = trio.current_time()
         """When the peer was last heard, on trio's clock, in seconds."""
+
+    async def secure(self, certificate: Certificate) -> bool:
+        """Speak TLS from now on, before anything else has been said; False if the peer does not want to.
+
+        Raises trio.BrokenResourceError when there is no agreement.
+        """
+        assert isinstance(self._socket, socket.socket), "it does so already"
+        secured = await certificate.secured(self._socket)
+        if secured is None:
+            return False
+        self._socket, self._take, self._pending = secured, secured.send, secured.pending
+        return True
 
     @property
     def queued(self) -> int:
@@ -302,6 +318,8 @@ class Outbox(trio.abc.Stream):
         """Wait until `received` has something to tell. Raises trio.ClosedResourceError when it is closed."""
         if self._closed:
             raise trio.ClosedResourceError("this socket is closed")
+        if self._pending is not None and self._pending():
+            return trio.lowlevel.checkpoint()  # noqa: ASYNC105 - as below
         return trio.lowlevel.wait_readable(self._socket)  # noqa: ASYNC105 - without a frame of its own
 
     def received(self, limit: int) -> bytes | None:

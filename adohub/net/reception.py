@@ -17,6 +17,7 @@ from adohub.net.exchange import Exchange, refused
 from adohub.net.head import Head, HeadRefused, plain_head, read_head
 from adohub.net.listener import Peer
 from adohub.net.outbox import RECEIVE_BYTES, Outbox
+from adohub.net.tls import Certificate
 from adohub.wire.decode import DEFAULT_LIMITS
 
 IDLE_S = 60.0
@@ -29,6 +30,7 @@ class Reception:
     `place` waits until a new connection's first request may be dealt with, so that a crowd holds nobody up.
     `request_s`: how long a request may take from its first byte to its last, in seconds, and how long a new
     connection may take to begin one. `max_head_bytes`: how long its head may be.
+    `certificate`: whoever comes over the network speaks TLS.
     """
 
     def __init__(
@@ -38,7 +40,9 @@ class Reception:
         request_s: float,
         metrics: Metrics,
         max_head_bytes: int = DEFAULT_LIMITS.max_head_bytes,
+        certificate: Certificate | None = None,
     ) -> None:
+        self._certificate = certificate
         self._max_head_bytes = max_head_bytes
         self._answer = answer
         self._place = place
@@ -100,7 +104,7 @@ class Reception:
         def may_stay() -> bool:
             return excess is None and not self.draining
 
-        head, deadline = await self._first_head(outbox)
+        head, deadline = await self._first_head(outbox, peer)
         while head is not None and not head.is_upgrade:
             exchange = Exchange(outbox, head, peer, deadline=deadline, may_stay=may_stay, excess=excess)
             if not await self._see_through(exchange):
@@ -112,7 +116,7 @@ class Reception:
             head = await self._head(outbox, data, deadline)
         return head
 
-    async def _first_head(self, outbox: Outbox) -> tuple[Head | None, float]:
+    async def _first_head(self, outbox: Outbox, peer: Peer) -> tuple[Head | None, float]:
         """The first request's head, None at the peer's end, and when that request has to be whole.
 
         Raises TooSlowError, also if it has to make room for others.
@@ -120,6 +124,8 @@ class Reception:
         with trio.CancelScope() as scope:
             self._unproven[scope] = None
             try:
+                if self._certificate is not None and peer.uid is None:
+                    await self._secure(outbox, self._certificate)
                 data = await self._first_bytes(outbox, self._request_s)
                 if data is None and not self.draining:
                     raise trio.TooSlowError("nobody connects to say nothing")
@@ -129,6 +135,17 @@ class Reception:
             finally:
                 self._unproven.pop(scope, None)
         raise trio.TooSlowError("others needed the room")
+
+    async def _secure(self, outbox: Outbox, certificate: Certificate) -> None:
+        """Raises TooSlowError, BrokenResourceError; HeadRefused to who speaks plain HTTP."""
+        with trio.fail_after(self._request_s) as scope:
+            self._waiting[scope] = None
+            try:
+                is_secure = await outbox.secure(certificate)
+            finally:
+                del self._waiting[scope]
+        if not is_secure:
+            raise HeadRefused(400, "this port speaks TLS: use https:// or wss://")
 
     async def _first_bytes(self, outbox: Outbox, patience_s: float, *, is_idle: bool = False) -> bytes | None:
         """What the next request begins with, b"" at the peer's end; None if nothing has come in time.

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from adohub.checks import check_exposure
 from adohub.config import Config, load
-from adohub.daemon import check_exposure
 from adohub.errors import ConfigError
 from adohub.plugin.loader import load as load_plugins
 

@@ -18,8 +18,6 @@ LATER = "is not available in this version"
             {"server": {"drain_notice": "reconnect"}},
             f'server.drain_notice: "reconnect" {LATER}; use "close"',
         ),
-        ({"server": {"tls_cert": "a"}}, f'server.tls_cert: TLS {LATER}; use ""'),
-        ({"server": {"tls_key": "a"}}, f'server.tls_key: TLS {LATER}; use ""'),
     ],
 )
 def test_a_promise_of_later_versions_is_a_fault(tree: dict[str, Any], fault: str) -> None:
@@ -34,7 +32,7 @@ def test_a_promise_of_later_versions_is_a_fault(tree: dict[str, Any], fault: str
             "server": {
                 "websocket": "native",
                 "transformer": "none",
-                "tls_cert": "",
+                "tls_cert": "a.pem",
                 "drain_notice": "close",
             }
         },

@@ -29,5 +29,6 @@ def adohub_authenticators(config: JwtConfig) -> list[Authenticator]:
 
 @hookimpl
 def adohub_sources(config: JwtConfig) -> list[Source]:
-    keys = config.keys
-    return [Source("jwks", keys.run)] if isinstance(keys, FetchedKeys) else []
+    if config.is_used and isinstance(config.keys, FetchedKeys):
+        return [Source("jwks", config.keys.run)]
+    return []

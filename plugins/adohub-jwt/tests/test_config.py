@@ -63,7 +63,13 @@ def test_what_is_wrong_is_said(settings: dict[str, Any], words: str, files: dict
 
 def test_without_a_key_it_lets_nobody_in_and_asks_for_nothing() -> None:
     assert list(adohub_jwt.adohub_authenticators(config=JwtConfig())) == []
-    assert list(adohub_jwt.adohub_sources(config=JwtConfig(key_file="", jwks_url=URL, audience=["x"]))) != []
+    assert list(adohub_jwt.adohub_sources(config=JwtConfig())) == []
+
+
+def test_with_keys_from_a_url_they_are_fetched_beside() -> None:
+    config = JwtConfig(jwks_url=URL, audience=["x"])
+    assert [one.name for one in adohub_jwt.adohub_authenticators(config=config)] == ["jwt"]
+    assert [one.name for one in adohub_jwt.adohub_sources(config=config)] == ["jwks"]
 
 
 def test_with_keys_from_a_file_nothing_runs_beside(files: dict[str, str]) -> None:
