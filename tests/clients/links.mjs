@@ -24,7 +24,7 @@ const inTurn = (values) => {
 const httpAddress = (url) => {
   const address = new URL(url);
   const path = address.pathname === '/' ? '/trpc' : address.pathname;
-  return `http://${address.host}${path}${address.search}`;
+  return `${address.protocol.replace('ws', 'http')}//${address.host}${path}${address.search}`;
 };
 
 // Frames are MessagePack, whatever they hold; what a field leaves undefined is left out, as in JSON.
