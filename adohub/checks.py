@@ -62,6 +62,23 @@ def check_peers(config: Config, _: Registry) -> None:
         raise ConfigError(problems)
 
 
+def is_trusted(config: Config, registry: Registry) -> bool:
+    """Whether whoever can connect by TCP is trusted, if nothing tells who that is.
+
+    Not if what was to tell could not be loaded: then nobody gets in.
+    """
+    missing = [
+        plugin.name
+        for plugin in registry.plugins
+        if plugin.status == "failed" and "adohub_authenticators" in plugin.hooks
+    ]
+    if missing:
+        _log.error(
+            "nobody is let in without a credential: a plugin that checks them is missing", plugins=missing
+        )
+    return is_loopback(config.server.host) and not missing
+
+
 def check_sharing(config: Config, storage: Storage) -> None:
     """Warn if hubs share a port and no events: who comes back would find another hub's."""
     if config.server.reuse_port and isinstance(storage, Unshared):

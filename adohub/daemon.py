@@ -18,7 +18,7 @@ import structlog
 import trio
 from attrs import asdict
 
-from adohub.checks import certificate, check_engine, check_exposure, check_peers, check_sharing
+from adohub.checks import certificate, check_engine, check_exposure, check_peers, check_sharing, is_trusted
 from adohub.config import Config, Server
 from adohub.config import Storage as StorageConfig
 from adohub.errors import ConfigError
@@ -42,7 +42,7 @@ from adohub.net.dispatch import Dispatch
 from adohub.net.expiry import Expiry
 from adohub.net.gate import Gate
 from adohub.net.keepalive import Keepalive
-from adohub.net.listener import Listener, Peer, accept, is_loopback, listen_tcp, listen_unix
+from adohub.net.listener import Listener, Peer, accept, listen_tcp, listen_unix
 from adohub.net.tls import Certificate
 from adohub.net.trpc import Trpc
 from adohub.net.turn import Turn
@@ -214,7 +214,7 @@ class Daemon:
             Failures(config.auth.max_failures_per_minute, config.server.handshake_timeout_ms / 1000 * 3 / 4),
             dispatch.metrics,
             allow_anonymous=config.auth.allow_anonymous,
-            trusted=is_loopback(config.server.host),
+            trusted=is_trusted(config, registry),
         )
         choice = every_choice(Noting(registry.payload_marks()), config.server.transformer)
         trpc = Trpc(
@@ -307,7 +307,13 @@ async def _listen(server: Server) -> list[Listener]:
     ]
     if server.unix_socket:
         try:
-            listeners.append(listen_unix(Path(server.unix_socket)))
+            listeners.append(
+                listen_unix(
+                    Path(server.unix_socket),
+                    mode=int(server.unix_socket_mode, 8),
+                    group=server.unix_socket_group,
+                )
+            )
         except ConfigError:
             listeners[0].close()
             raise

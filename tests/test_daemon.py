@@ -23,7 +23,8 @@ from adohub.config import Auth, Config, Role, Server, Storage, UnixPeer
 from adohub.config.storage import Sqlite
 from adohub.daemon import Daemon
 from adohub.errors import ConfigError, Problem
-from adohub.plugin.registry import Contribution
+from adohub.plugin.registry import Contribution, PluginRecord, Registry
+from tests.net import raw
 from tests.net.strangers import Patience, doorkeeper, strangers
 from tests.running import (
     DEADLINE_S,
@@ -69,6 +70,19 @@ async def test_a_port_in_use_is_told_and_no_harm_to_who_uses_it() -> None:
         assert problem.path == "server.port"
         assert str(hub.port) in problem.message
         await peer.is_served()
+
+
+async def test_a_hub_whose_authenticator_could_not_be_loaded_is_not_open() -> None:
+    config = Config(server=Server(port=0))
+    failed = PluginRecord("sso", "here", "1", "failed", "it broke", hooks=["adohub_authenticators"])
+    loaded = built_in(config)
+    registry = Registry(loaded.contributions, (*loaded.plugins, failed))
+    with structlog.testing.capture_logs() as logs:
+        async with running_hub(config, registry=registry) as hub:
+            response = await raw.exchange(hub.port, raw.upgrade())
+            assert response is not None
+            assert response.status == 401
+    assert [line["plugins"] for line in logs if "plugins" in line] == [["sso"]]
 
 
 async def test_users_and_groups_that_this_machine_does_not_know_are_told_at_the_start() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from attrs import Attribute, field, frozen
-from attrs.validators import and_, deep_iterable, ge, le, min_len
+from attrs.validators import and_, deep_iterable, ge, le, matches_re, min_len
 
 from adohub.config.auth import Auth
 from adohub.config.keys import FILLED, FILLED_TEXTS, NOT_NEGATIVE, POSITIVE, Example, about
@@ -37,6 +37,15 @@ class Server:
     )
     unix_socket: str = field(
         default="", metadata=about("Path of a unix socket to listen on as well; empty for none.")
+    )
+    unix_socket_mode: str = field(
+        default="0600",
+        validator=matches_re("0?[0-7]{3}"),
+        metadata=about("Who may open the unix socket, as chmod has it: 0660 for its group as well."),
+    )
+    unix_socket_group: str = field(
+        default="",
+        metadata=about("Group of the unix socket, by name or number; empty for that of the hub's user."),
     )
     tls_cert: str = field(
         default="",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import grp
 import os
 import socket
 import stat
@@ -123,8 +124,12 @@ async def listen_tcp(host: str, port: int, *, reuse_port: bool = False, is_secur
     return Listener(listening, url, is_shared=reuse_port)
 
 
-def listen_unix(path: Path) -> Listener:
-    """Listen on a unix socket at `path`, mode 0600. A dead one is replaced, a live one never taken over."""
+def listen_unix(path: Path, *, mode: int = 0o600, group: str = "") -> Listener:
+    """Listen on a unix socket at `path`. A dead one is replaced, a live one never taken over.
+
+    `group` is a name or a number, empty for the process's own. At no moment is it wider open than `mode`, and
+    nobody can connect before it is just so. Raises ConfigError.
+    """
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listening.setblocking(False)
@@ -134,12 +139,29 @@ def listen_unix(path: Path) -> Listener:
             listening.bind(str(path))
         finally:
             os.umask(mask)
+        _give(path, mode, group)
         listening.listen(BACKLOG)
+    except ConfigError:
+        listening.close()
+        path.unlink(missing_ok=True)
+        raise
     except OSError as error:
         listening.close()
         message = f"cannot listen on {path}: {error.strerror or error}"
         raise ConfigError([Problem("", "server.unix_socket", message)]) from error
     return Listener(listening, f"unix://{path.absolute()}", path)
+
+
+def _give(path: Path, mode: int, group: str) -> None:
+    """Let whoever may open it. The group first: with the mode of before it is nobody's but ours."""
+    try:
+        if group:
+            os.chown(path, -1, int(group) if group.isdigit() else grp.getgrnam(group).gr_gid)
+        path.chmod(mode)
+    except (LookupError, OSError) as error:
+        reason = "there is no such group" if isinstance(error, LookupError) else error.strerror
+        message = f"the unix socket cannot be given to the group {group}: {reason}"
+        raise ConfigError([Problem("", "server.unix_socket_group", message)]) from error
 
 
 def _remove_stale(path: Path) -> None:

@@ -134,7 +134,10 @@ class _Loading:
     def _fail(self, found: Found, error: PluginError) -> None:
         if self._config.plugins.strict:
             raise error
-        failed = PluginRecord(found.name, found.origin, found.version, "failed", error.message)
+        hooks = [one.hooks for one in self._records if (one.name, one.origin) == (found.name, found.origin)]
+        failed = PluginRecord(
+            found.name, found.origin, found.version, "failed", error.message, hooks=hooks[0] if hooks else ()
+        )
         kept = [one for one in self._records if (one.name, one.origin) != (found.name, found.origin)]
         self._records = [*kept, failed]
 

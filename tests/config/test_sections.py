@@ -18,6 +18,8 @@ CONTRACT = {
     "server.port": 3001,
     "server.reuse_port": False,
     "server.unix_socket": "",
+    "server.unix_socket_mode": "0600",
+    "server.unix_socket_group": "",
     "server.tls_cert": "",
     "server.tls_key": "",
     "server.transformer": "none",

@@ -162,6 +162,16 @@ async def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
         listen_unix(tmp_path / "nowhere" / "hub.sock")
 
 
+def test_a_group_that_is_not_there_is_told_by_its_key_and_no_socket_stays_behind(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sock"
+    with pytest.raises(ConfigError) as wrong:
+        listen_unix(path, group="no-such-group")
+    [problem] = wrong.value.problems
+    assert problem.path == "server.unix_socket_group"
+    assert problem.message.endswith("no-such-group: there is no such group")
+    assert not path.exists()
+
+
 async def test_when_the_unix_socket_cannot_be_the_port_is_free_again(tmp_path: Path) -> None:
     listener = await listen_tcp("127.0.0.1", 0)
     port = listener.socket.getsockname()[1]

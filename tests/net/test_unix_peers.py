@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import socket
 import stat
@@ -65,11 +66,10 @@ def connected(
 async def hub_for(path: Path, *peers: UnixPeer) -> AsyncIterator[RunningHub]:
     """A hub whose socket is open to all users, and whose role `reader` may receive tasks."""
     config = Config(
-        server=Server(port=0, unix_socket=str(path)),
+        server=Server(port=0, unix_socket=str(path), unix_socket_mode="0666"),
         auth=Auth(peers=peers, roles={"reader": Role(subscribe=("task.*",))}),
     )
     async with running_hub(config) as hub:
-        await trio.Path(path).chmod(0o666)
         yield hub
 
 
@@ -129,3 +129,15 @@ async def test_whoever_runs_the_hub_lets_nobody_else_in_by_default(open_folder: 
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         with pytest.raises(PermissionError):
             connected(path)
+
+
+@pytest.mark.parametrize("group", [str(GROUP), "nogroup"])
+async def test_a_group_may_open_it_and_nobody_else(open_folder: Path, group: str) -> None:
+    path = open_folder / "hub.sock"
+    gid = GROUP if group.isdigit() else grp.getgrnam(group).gr_gid
+    server = Server(port=0, unix_socket=str(path), unix_socket_mode="0660", unix_socket_group=group)
+    async with running_hub(Config(server=server)):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        assert await status(connected(path, gid=gid), raw.head("/healthz")) == 200
+        with pytest.raises(PermissionError):
+            connected(path, gid=gid + 1)

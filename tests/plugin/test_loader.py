@@ -337,3 +337,9 @@ def test_commands_that_raise_are_their_plugins_fault(workshop: Workshop) -> None
     assert add_commands is not None
     with pytest.raises(PluginError, match=r"^plugin mine: adohub_commands raised ZeroDivisionError"):
         add_commands(None)  # type: ignore[arg-type]
+
+
+def test_a_plugin_that_failed_when_it_was_asked_is_known_by_its_hooks(workshop: Workshop) -> None:
+    workshop.file("sso", "@hookimpl\ndef adohub_authenticators(config): 1 / 0\n")
+    found = record(workshop.load(), "sso")
+    assert (found.status, list(found.hooks)) == ("failed", ["adohub_authenticators"])
