@@ -215,17 +215,17 @@ class Session:
         self._dispatch.metrics.messages_in += len(frames)
         for frame in frames:
             for step in self.conversation.receive(frame):
-                if self._scope.cancel_called or self._has_expired:  # it would be answered to nobody
-                    return
                 taken += 1
                 if taken % STEPS_AT_A_TIME == 0:
                     await trio.lowlevel.checkpoint()
                 if outbox.is_crowded:
                     await outbox.room()
+                while isinstance(step, Request) and self._calls >= CALLS_IN_FLIGHT:
+                    self._call_answered = self._call_answered or trio.Event()
+                    await self._call_answered.wait()
+                if self._scope.cancel_called or self._has_expired:  # perhaps while it waited
+                    return
                 if isinstance(step, Request):
-                    while self._calls >= CALLS_IN_FLIGHT:
-                        self._call_answered = self._call_answered or trio.Event()
-                        await self._call_answered.wait()
                     self._open(step) if step.kind == "subscription" else self._call(step)
                 else:
                     await self._step(step)

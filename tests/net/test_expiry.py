@@ -18,11 +18,12 @@ from adohub.errors import Goodbye
 from adohub.metrics import Metrics
 from adohub.net import expiry as expiries
 from adohub.net.expiry import LEAST_NOTICE_S, LOOK_AGAIN_S, Expiry
+from adohub.net.session import CALLS_IN_FLIGHT
 from adohub.plugin.registry import Contribution
 from tests.net import raw
 from tests.net.strangers import Patience, strangers
 from tests.net.test_metrics import scraped
-from tests.running import open_peer, progress, request, running_hub
+from tests.running import open_peer, progress, request, running_hub, until
 
 # ── the steps, in virtual time ───────────────────────────────────────────────────────────────────────────
 
@@ -213,6 +214,21 @@ async def test_a_call_in_flight_may_end_within_the_grace_and_no_other_begins() -
             await peer.tell(request(3, "mutation", "events.publish", event))
             patience.let_go.set()
             assert await peer.heard_before_close() == [{"id": 2, "result": {"type": "data", "data": 1}}]
+
+
+async def test_what_waited_for_its_turn_when_the_credential_expired_does_not_begin() -> None:
+    patience = Patience()
+    patient = evolve(QUICK, auth=evolve(QUICK.auth, expiry_grace_ms=20_000))
+    async with running_hub(patient, issuer(0.5), strangers(patience)) as hub:
+        async with open_peer(hub.url, headers=GOOD) as peer:
+            for number in range(CALLS_IN_FLIGHT):
+                await peer.tell(request(number, "query", "test.wait"))
+            await peer.tell(request("late", "subscription", "stream.onSystemEvent"))
+            await until(lambda: patience.begun == CALLS_IN_FLIGHT)
+            await trio.sleep(0.7)
+            patience.let_go.set()
+            heard = await peer.heard_before_close()
+            assert {answer["id"] for answer in heard} == set(range(CALLS_IN_FLIGHT))
 
 
 async def test_a_call_that_never_ends_is_cut_after_the_grace() -> None:
