@@ -20,7 +20,7 @@ from adohub.hub.attendance import Attendance
 from adohub.hub.cohort import Push
 from adohub.hub.journal import Resumption
 from adohub.model import Principal
-from adohub.net.dispatch import Caller, Dispatch, Opened
+from adohub.net.dispatch import CLOSE_TRY_AGAIN, Caller, Dispatch, Opened
 from adohub.net.expiry import CLOSE_POLICY, Expiry
 from adohub.net.host import Host, PeerGone
 from adohub.net.outbox import Outbox
@@ -244,8 +244,13 @@ class Session:
         assert self._identify is not None
         try:
             self._enter(await self._identify(params))
-        except Exception as error:  # noqa: BLE001 - an authenticator is a stranger's code
+        except Exception as error:
             refusal = self._dispatch.refusal(error, "connection params")
+            if (
+                refusal.code == "SERVICE_UNAVAILABLE"
+            ):  # it passes, and an error would end subscriptions for good
+                await trio.sleep(self._limits.reject_delay_s)
+                raise Goodbye(CLOSE_TRY_AGAIN, "credentials cannot be checked just now") from error
             for answer in self.conversation.refused(refusal):
                 await self._step(answer)
         else:

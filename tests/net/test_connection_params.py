@@ -11,7 +11,9 @@ import structlog.testing
 import trio
 import trio_websocket
 
+from adohub import Authenticator, Credentials, PeerError, Principal
 from adohub.config import Auth, Config, Keepalive, Server
+from adohub.plugin.registry import Contribution
 from tests.net.strangers import SECRET, doorkeeper
 from tests.running import Peer, gates_made, open_peer, request, running_hub, until
 
@@ -111,6 +113,24 @@ async def test_an_authenticator_that_breaks_down_lets_nobody_in_and_tells_nothin
             assert SECRET not in message
             await peer.closed()
     assert any(line.get("incident", "none") in message for line in logs)
+
+
+async def test_while_params_cannot_be_checked_the_connection_is_closed_without_an_error_after_a_delay() -> (
+    None
+):
+    """An error would end each subscription of a stock client for good."""
+
+    async def authenticate(credentials: Credentials) -> Principal | None:
+        raise PeerError("SERVICE_UNAVAILABLE", "the keys are not there")
+
+    absent = Contribution("issuer", authenticators=[Authenticator("issuer", authenticate)])
+    async with running_hub(GUARDED, absent) as hub, open_peer(hub.url, WITH_PARAMS) as peer:
+        began = trio.current_time()
+        await peer.tell(params({"token": "any"}))
+        await peer.tell(request(1, "subscription", "stream.onSystemEvent"))
+        assert await peer.heard_before_close() == []
+        assert await peer.closed() == (1013, "credentials cannot be checked just now")
+        assert trio.current_time() - began >= REJECT_DELAY_S
 
 
 async def test_params_that_do_not_come_in_time_close_the_connection() -> None:
