@@ -79,6 +79,6 @@ class Authentication:
         raise CredentialRefused("no credential was shown", "a credential is needed: send a token")
 
     def _check_expiry(self, principal: Principal) -> None:
-        if principal.expires_at is not None and principal.expires_at <= self._clock():
+        if principal.expires_at is not None and not principal.expires_at > self._clock():  # nor is NaN
             ago_s = self._clock() - principal.expires_at
             raise CredentialRefused(f"expired {ago_s:.0f} s ago", "this credential has expired")

@@ -39,9 +39,10 @@ const msgpack = () => {
   };
 };
 
-const websocket = ({ url, report }, { retryDelayMs, encoder, ...others }) => {
+const websocket = ({ url, report }, { retryDelayMs, encoder, tokens, ...others }) => {
+  const token = inTurn([tokens].flat());
   const client = trpc.createWSClient({
-    url,
+    url: tokens ? () => `${url}/?token=${token()}` : url,
     ...others,
     ...(retryDelayMs !== undefined && { retryDelayMs: () => retryDelayMs }),
     ...(encoder && { experimental_encoder: msgpack() }),

@@ -218,8 +218,9 @@ async def puppet(version: Version, url: str, via: Via = "ws", **options: Any) ->
     `connectionParams` (over SSE, too) an object, or a list of objects that the client's callback gives in
     turn, staying with the last; `keepAlive` and `lazy` are objects. Besides: `transformer="superjson"`;
     `encoder="msgpack"` for frames in MessagePack; `headers` of HTTP requests; `log=True` for a loggerLink;
-    `retries`, how often the retryLink tries again, whatever the error. Leaving the context ends the process,
-    and raises PuppetError if an exception had escaped in it.
+    `retries`, how often the retryLink tries again, whatever the error; `tokens` that the URL of a WebSocket
+    shows in turn, staying with the last. Leaving the context ends the process, and raises PuppetError if an
+    exception had escaped in it.
     """
     async with node("driver.mjs", version) as (stdin, stdout), trio.open_nursery() as nursery:
         client = Puppet(stdin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -178,8 +179,8 @@ QUICK = Config(server=Server(port=0), auth=Auth(expiry_notice_ms=0, expiry_grace
 
 
 def issuer(for_s: float) -> Contribution:
-    """Lets in whoever shows "good", for so long from then on; "old" has expired."""
-    lasts_s = {"good": for_s, "old": -12}
+    """Lets in whoever shows "good", for so long from then on; "old" has expired, "odd" is until no time."""
+    lasts_s = {"good": for_s, "old": -12, "odd": math.nan}
 
     async def authenticate(credentials: Credentials) -> Principal | None:
         token = credentials.get("token")
@@ -256,9 +257,10 @@ async def test_an_event_stream_ends_without_a_word() -> None:
         assert b"error" not in received
 
 
-async def test_one_that_has_expired_already_is_refused_and_told_so() -> None:
+@pytest.mark.parametrize("token", ["old", "odd"])
+async def test_one_that_has_expired_already_is_refused_and_told_so(token: str) -> None:
     async with running_hub(QUICK, issuer(1)) as hub:
-        response = await raw.exchange(hub.port, raw.upgrade("/?token=old"))
+        response = await raw.exchange(hub.port, raw.upgrade(f"/?token={token}"))
         assert response is not None
         assert response.status == 401
         assert b"this credential has expired" in response.body
