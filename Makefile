@@ -12,11 +12,11 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input
 export PIP_REQUIRE_VIRTUALENV := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint bench clean node
+.PHONY: help setup demo test lint bench conformance clean node
 .SECONDEXPANSION:
 
 help: ## list the targets
-	@awk -F ':.* ## ' '/^[a-z]+:.* ## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.* ## ' '/^[a-z]+:.* ## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.ready ## make .venv: adohub, every plugin, the tools
 
@@ -37,6 +37,9 @@ lint: setup ## ruff, mypy, and no registry addresses
 bench: $(VENV)/.bench-ready $(BENCH_PEER)/node_modules/.ready ## the side-by-side table
 	@$(VENV)/bin/python -m tests.bench $(BENCH_ARGS)
 
+conformance: $(VENV)/.conformance-ready ## the Autobahn suite against both hosts
+	@$(VENV)/bin/python -m tests.conformance
+
 clean: ## remove what make made
 	rm -rf $(VENV) $(NODE_CLIENTS:%=%/node_modules) $(PAGES:%=%/dist) $(BENCH_PEER)/node_modules
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -52,8 +55,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt plugins $(PLUGINS:%=%/pyproject.t
 	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[dev]' $(PLUGINS:%=--editable ./%)
 	@touch $@
 
-$(VENV)/.bench-ready: $(VENV)/.ready
-	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[bench]'
+# What only one target needs is an extra by its name.
+$(VENV)/.%-ready: $(VENV)/.ready
+	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[$*]'
 	@touch $@
 
 # The first Python that is new enough and can make a virtual environment.
