@@ -211,7 +211,7 @@ class Daemon:
         config, registry = self._config, self._registry
         authentication = Authentication(
             registry.authenticators,
-            Failures(config.auth.max_failures_per_minute, config.server.handshake_timeout_ms / 1000 * 3 / 4),
+            Failures(config.auth.max_failures_per_minute, config.server.handshake_timeout_ms / 1000 * 0.9),
             dispatch.metrics,
             allow_anonymous=config.auth.allow_anonymous,
             trusted=is_trusted(config, registry),
