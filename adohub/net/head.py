@@ -123,7 +123,7 @@ def plain_head(raw: bytes, most: int = DEFAULT_LIMITS.max_head_bytes) -> Head | 
     headers: dict[str, str] = {}
     for line in lines:
         header = _HEADER.fullmatch(line)
-        if header is None:
+        if header is None or (len(line) > _LONG and _LONG_BLANK.search(line)):
             return None
         name = header[1].decode("ascii").lower()
         if name in headers:
@@ -142,7 +142,8 @@ _NOT_ALLOWED = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|
 """Control characters, and half a line's end."""
 
 _FOLD = re.compile(rb"\r\n[ \t]")
-_LONG_BLANK = re.compile(rb"[ \t]{256}")
+_LONG = 256
+_LONG_BLANK = re.compile(rb"[ \t]{%d}" % _LONG)
 """More blanks in a row than anybody needs: h11 takes time for them that grows with their square."""
 
 _LENGTHS = re.compile(rb"\r\ncontent-length:([^\r]*)", re.IGNORECASE)

@@ -260,6 +260,13 @@ def test_a_plain_head_is_what_h11_makes_of_it(bytes_: bytes, rest: bytes) -> Non
         assert plain == read_by_h11(bytes_ + rest)
 
 
+@pytest.mark.parametrize("blanks", [255, 256, 300])
+def test_a_head_with_a_long_blank_is_read_in_one_way(blanks: int) -> None:
+    for value in (" " * blanks, "a" + "\t" * blanks + "b"):
+        bytes_ = raw.upgrade(X=value)
+        assert (plain_head(bytes_) or read_by_h11(bytes_)) == read_by_h11(bytes_)
+
+
 def test_what_real_clients_send_is_plain() -> None:
     handshake = raw.upgrade(
         "/?connectionParams=1", Origin="http://a.example", User_Agent="node", Accept="*/*"
