@@ -19,7 +19,18 @@ from itertools import chain
 from attrs import evolve, frozen
 
 from tests.wire import client_frames as client
-from tests.wire.client_frames import ClientFrame, close, more, octets, pieces, ping, pong, stream, text
+from tests.wire.client_frames import (
+    ClientFrame,
+    close,
+    fragmented,
+    more,
+    octets,
+    pieces,
+    ping,
+    pong,
+    stream,
+    text,
+)
 
 LIMIT = 70_000
 """`max_message_bytes` of the hub with which they are held."""
@@ -180,15 +191,6 @@ def reserved() -> Section:
 # ── 5: fragments ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def fragments(whole: bytes, *cuts: int) -> list[ClientFrame]:
-    """A text in the parts between `cuts`."""
-    parts = pieces(whole, list(cuts))
-    first, *rest = [
-        text(part, final=False) if not n else more(part, final=False) for n, part in enumerate(parts)
-    ]
-    return [first, *rest[:-1], more(rest[-1].payload)] if rest else [text(whole)]
-
-
 def with_pings(frames: Sequence[ClientFrame]) -> Iterator[ClientFrame]:
     """`frames`, and a ping behind each."""
     for number, frame in enumerate(frames):
@@ -198,7 +200,7 @@ def with_pings(frames: Sequence[ClientFrame]) -> Iterator[ClientFrame]:
 
 def fragmentation() -> Section:
     whole = query("whole")
-    two, five = fragments(whole, 20), fragments(whole, 0, 9, 9, len(whole))
+    two, five = fragmented(whole, 20), fragmented(whole, 0, 9, 9, len(whole))
     pongs = [f"pong {number:02x}" for number in range(len(five))]
     apart = {
         "two fragments": good(stream(*two), heard=[echo("whole")]),

@@ -6,8 +6,8 @@ Sources: RFC 3629, section 4; table 3-7 of the Unicode standard; RFC 6455, secti
 from __future__ import annotations
 
 from adohub.wire.websocket import CLOSE_INVALID_TEXT
-from tests.conformance.exchanges import Section, bad, echo, fragments, good, merged, query, unfinished
-from tests.wire.client_frames import ClientFrame, more, octets, ping, stream, text
+from tests.conformance.exchanges import Section, bad, echo, good, merged, query, unfinished
+from tests.wire.client_frames import ClientFrame, fragmented, more, octets, ping, stream, text
 
 TEXTS = {
     "Greek": "κόσμε",
@@ -58,7 +58,7 @@ def texts() -> Section:
     section: Section = {}
     for name, path in TEXTS.items():
         raw = query("").replace(b'""', b'"' + path.encode() + b'"')
-        whole, each = stream(text(raw)), fragments(raw, *range(1, len(raw)))
+        whole, each = stream(text(raw)), fragmented(raw, *range(1, len(raw)))
         section[name] = good(whole, heard=[echo(path)])
         section[f"{name}, a byte at a time"] = good(*octets(whole), heard=[echo(path)])
         section[f"{name}, a byte in each fragment"] = good(*map(bytes, each), heard=[echo(path)])
@@ -75,7 +75,7 @@ def no_texts() -> Section:
     section: Section = {}
     for name, (beginning, wrong) in NO_TEXTS.items():
         raw = b"caf\xc3\xa9 " + beginning + wrong + b" au lait"
-        whole, each = stream(text(raw)), stream(*fragments(raw, *range(1, len(raw))))
+        whole, each = stream(text(raw)), stream(*fragmented(raw, *range(1, len(raw))))
         for form, sent in {
             name: [whole],
             f"{name}, a byte at a time": octets(whole),

@@ -78,6 +78,14 @@ def stream(*frames: ClientFrame) -> bytes:
     return b"".join(map(bytes, frames))
 
 
+def fragmented(payload: bytes, *cuts: int) -> list[ClientFrame]:
+    """A text in the parts between `cuts`, each a fragment."""
+    *begun, last = pieces(payload, list(cuts))
+    if not begun:
+        return [text(last)]
+    return [text(begun[0], final=False), *(more(part, final=False) for part in begun[1:]), more(last)]
+
+
 # ── ways to cut ──────────────────────────────────────────────────────────────────────────────────────────
 
 
