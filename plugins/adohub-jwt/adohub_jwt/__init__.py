@@ -2,8 +2,10 @@
 
 config      what an operator says: whose tokens, for whom, by which keys, and what their claims mean
 verifier    a token becomes a principal, or is refused with a reason
+memory      what was found of a token, so that it is checked once
 claims      what the claims of a good token say: a name, roles, until when
 keys        the keys that tokens may be signed with: given once, from a file, or from a URL
+reading     keys as they are written down: a secret, PEM, JWK
 fetching    gets a set of keys from a URL
 """
 

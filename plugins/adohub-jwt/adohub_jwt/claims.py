@@ -10,6 +10,8 @@ from adohub_jwt.config import JwtConfig
 
 MOST_NAME_CHARS = 200
 MOST_ROLES = 100
+LATEST = 253402300799
+"""The end of the year 9999, in POSIX seconds."""
 
 
 def principal(claims: Mapping[str, Any], config: JwtConfig) -> Principal:
@@ -18,6 +20,8 @@ def principal(claims: Mapping[str, Any], config: JwtConfig) -> Principal:
     if not isinstance(name, str) or not 0 < len(name) <= MOST_NAME_CHARS:
         raise CredentialRefused(f"the claim {config.name_claim} is no name")
     expires_at = claims.get("exp")
+    if expires_at is not None and expires_at > LATEST:
+        raise CredentialRefused("its claim exp is beyond all measure")
     return Principal(
         name,
         roles=[*config.default_roles, *_roles(_at(claims, config.roles_claim), config)],

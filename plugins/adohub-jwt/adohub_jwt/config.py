@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen, validators
 
-from adohub_jwt.keys import FetchedKeys, FileKeys, FixedKeys, Keys, read_key_file, read_secret_file
+from adohub_jwt.keys import FetchedKeys, FileKeys, FixedKeys, Keys
+from adohub_jwt.reading import read_key_file, read_secret_file
 
 ANY = "*"
 """As `audience`: tokens for whomever are let in."""
@@ -66,7 +67,7 @@ class JwtConfig:
     jwks_url: str = field(default="")
     jwks_max_age_s: int = field(default=3600, validator=_POSITIVE)
     jwks_refetch_s: int = field(default=10, validator=_POSITIVE)
-    jwks_stale_s: int = field(default=86400, validator=_POSITIVE)
+    jwks_stale_s: int = field(default=86400)
     name_claim: str = field(default="sub", validator=validators.min_len(1))
     roles_claim: str = field(default="roles", validator=validators.min_len(1))
     roles: Mapping[str, Sequence[str]] = field(factory=dict)
@@ -85,6 +86,8 @@ class JwtConfig:
         if unknown or not value:
             known = ", ".join((*ASYMMETRIC, *SYMMETRIC))
             raise ValueError(f"expected any of {known}, got {', '.join(unknown) or 'none'}")
+        if self.is_used and not self.accepted:
+            raise ValueError("none of these goes with this kind of key: HS with a secret, the others without")
 
     @secret_file.validator
     def _it_holds_a_secret(self, _: Attribute[str], value: str) -> None:
@@ -112,6 +115,15 @@ class JwtConfig:
             raise ValueError("expected an address such as https://issuer.example.org/jwks.json")
         if parts.scheme == "http" and not _is_loopback(parts.hostname):
             raise ValueError("expected https: whoever can change the keys on their way can make tokens")
+        if parts.username is not None:
+            raise ValueError("expected no user or password in it: the log names this address")
+
+    @jwks_stale_s.validator
+    def _it_outlasts_the_age(self, _: Attribute[int], value: int) -> None:
+        if value < self.jwks_max_age_s:
+            raise ValueError(
+                "expected at least jwks_max_age_s: else good keys lapse before they are fetched again"
+            )
 
     @property
     def is_used(self) -> bool:

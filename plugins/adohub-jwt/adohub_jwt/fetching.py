@@ -13,6 +13,7 @@ FETCH_S = 5.0
 MOST_BYTES = 256 * 1024
 """How long the answer may be."""
 
+_TOO_LONG = f"the answer is longer than {MOST_BYTES} bytes"
 
 _HEADERS = {"accept": "application/jwk-set+json, application/json", "accept-encoding": "identity"}
 
@@ -21,29 +22,45 @@ class FetchFailed(Exception):
     """Nothing to use has come, and why, in words for an operator."""
 
 
-async def fetch(url: str) -> bytes:
-    """What is at `url`. Raises FetchFailed."""
-    with trio.move_on_after(FETCH_S):
-        try:
-            return await _fetch(url)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise FetchFailed(f"{type(error).__name__}: {error}") from error
-    raise FetchFailed(f"no answer within {FETCH_S:g} s")
+class Fetcher:
+    """Whom it trusts is read once: that takes long enough to be felt by every connection of a hub at work.
+
+    These are the authorities of certifi (or `$SSL_CERT_FILE`) and of the system.
+    """
+
+    def __init__(self) -> None:
+        self._trusted = httpx.create_ssl_context()
+        self._trusted.load_default_certs()
+
+    async def fetch(self, url: str) -> bytes:
+        """What is at `url`. Raises FetchFailed."""
+        with trio.move_on_after(FETCH_S):
+            try:
+                return await self._fetch(url)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise FetchFailed(_why(error)) from error
+        raise FetchFailed(f"no answer within {FETCH_S:g} s")
+
+    async def _fetch(self, url: str) -> bytes:
+        async with (
+            httpx.AsyncClient(verify=self._trusted, timeout=FETCH_S, follow_redirects=False) as client,
+            client.stream("GET", url, headers=_HEADERS) as answer,
+        ):
+            if answer.status_code != httpx.codes.OK:
+                raise FetchFailed(f"the answer is {answer.status_code}, not 200")
+            if int(answer.headers.get("content-length", 0)) > MOST_BYTES:
+                raise FetchFailed(_TOO_LONG)
+            body = b""
+            async with aclosing(answer.aiter_raw()) as chunks:
+                async for chunk in chunks:
+                    body += chunk
+                    if len(body) > MOST_BYTES:
+                        raise FetchFailed(_TOO_LONG)
+            return body
 
 
-async def _fetch(url: str) -> bytes:
-    async with (
-        httpx.AsyncClient(timeout=FETCH_S, follow_redirects=False) as client,
-        client.stream("GET", url, headers=_HEADERS) as answer,
-    ):
-        if answer.status_code != httpx.codes.OK:
-            raise FetchFailed(f"the answer is {answer.status_code}, not 200")
-        if int(answer.headers.get("content-length", 0)) > MOST_BYTES:
-            raise FetchFailed(f"the answer is longer than {MOST_BYTES} bytes")
-        body = b""
-        async with aclosing(answer.aiter_raw()) as chunks:
-            async for chunk in chunks:
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    raise FetchFailed(f"the answer is longer than {MOST_BYTES} bytes")
-        return body
+def _why(error: BaseException) -> str:
+    """What the innermost error says: of a bad certificate those around it say nothing."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return f"{type(error).__name__}: {error}"

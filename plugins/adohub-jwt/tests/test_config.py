@@ -50,6 +50,10 @@ def files(tmp_path: Path) -> dict[str, str]:
         ({"key_file": "jwk", "audience": ["x"]}, "no public key for signatures"),
         ({"key_file": "broken", "audience": ["x"]}, "no JSON"),
         ({"jwks_url": URL, "audience": ["x"], "leeway_s": 301}, "leeway_s"),
+        ({"jwks_url": URL, "audience": ["x"], "algorithms": ["HS256"]}, "none of these goes with"),
+        ({"secret_file": "secret", "audience": ["x"], "algorithms": ["RS256"]}, "none of these goes with"),
+        ({"jwks_url": URL, "audience": ["x"], "jwks_stale_s": 60}, "at least jwks_max_age_s"),
+        ({"jwks_url": "https://a:b@issuer.example/", "audience": ["x"]}, "no user or password"),
     ],
 )
 def test_what_is_wrong_is_said(settings: dict[str, Any], words: str, files: dict[str, str]) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from adohub_jwt import keys as lookup
 from adohub_jwt.config import JwtConfig
-from adohub_jwt.keys import FixedKeys, Key
-from adohub_jwt.verifier import Verifier
+from adohub_jwt.keys import FixedKeys
+from adohub_jwt.reading import Key
+from adohub_jwt.verifier import MOST_TRIED, Verifier
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from joserfc import jwk, jws, jwt
@@ -124,6 +126,48 @@ async def test_more_in_its_header_does_not_matter() -> None:
     )
 
 
+_JOE = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
+_SIGNATURE = "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"
+EXAMPLES = {  # RFC 7515, appendices A.1 and A.3
+    "HS256": (
+        f"eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.{_JOE}.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+        {
+            "kty": "oct",
+            "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
+        },
+    ),
+    "ES256": (
+        f"eyJhbGciOiJFUzI1NiJ9.{_JOE}.{_SIGNATURE}",
+        {
+            "kty": "EC",
+            "crv": "P-256",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("algorithm", EXAMPLES)
+async def test_the_examples_of_the_rfc_are_good_until_they_expire(algorithm: str, tmp_path: Path) -> None:
+    shown, key = EXAMPLES[algorithm]
+    file, given = tmp_path / "key", jwk.import_key(key)
+    is_secret = isinstance(given, jwk.OctKey)
+    file.write_bytes(given.raw_value if isinstance(given, jwk.OctKey) else json.dumps(key).encode())
+    config = JwtConfig(
+        issuer="joe",
+        audience=["*"],
+        name_claim="iss",
+        **{"secret_file" if is_secret else "key_file": str(file)},
+    )
+    for now, good in ((1300819380, True), (1300819391, False)):
+        ours = Verifier(config, config.keys, lambda: float(now))  # noqa: B023 - called in this round
+        if good:
+            assert await ours.authenticate({"token": shown}) == Principal("joe", expires_at=1300819390)
+        else:
+            assert "expired 11 s ago" in await reason(ours, shown)
+
+
 # ── what is not ours ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -167,7 +211,10 @@ BAD: dict[str, tuple[str, str]] = {
     "of nobody": (token(sub=None), "the claim sub is no name"),
     "of a number": (token(sub=5), "sub"),
     "with a strange end": (token(exp="tomorrow"), "claim exp is not accepted"),
-    "with an end beyond all measure": (token(exp=1e400), "claim"),
+    "with an endless end": (token(exp=1e400), "claim exp is not accepted"),
+    "with an end beyond all measure": (token(exp=10**400), "exp is beyond all measure"),
+    "for a logout": (token(header={"typ": "logout+jwt"}), "for something else"),
+    "of an odd type": (f"{part({'alg': 'ES256', 'typ': 5})}.{part(CLAIMS)}.x", "for something else"),
     "with what must be understood": (
         f"{part({'alg': 'ES256', 'crit': ['own'], 'own': 1})}.{part(CLAIMS)}.{part(b'x' * 64)}",
         "cannot be read",
@@ -305,5 +352,46 @@ async def test_a_good_token_that_is_shown_again_is_not_checked_again_but_for_its
         assert await ours.authenticate({"token": shown}) is not None
     assert ours.checked == 1
     now[0] = NOW + 41
-    assert "expired 11 s ago" in await reason(ours, shown)
+    for _ in range(100):
+        assert "expired 11 s ago" in await reason(ours, shown)
+    assert ours.checked == 2
+
+
+async def test_a_bad_token_that_is_shown_again_and_again_is_checked_once_in_a_while() -> None:
+    now = [NOW]
+    ours = Verifier(verifier()._config, FixedKeys([public(RSA)]), lambda: now[0])
+    forged = token("RS256", jwk.RSAKey.generate_key(2048, {"kid": "rsa"}))
+    for _ in range(100):
+        assert "signature is not good" in await reason(ours, forged)
     assert ours.checked == 1
+    now[0] += 6
+    assert "signature is not good" in await reason(ours, forged)
+    assert ours.checked == 2
+    now[0] -= 60  # the clock was set
+    assert "signature is not good" in await reason(ours, forged)
+    assert ours.checked == 3
+
+
+async def test_a_token_of_a_key_that_was_taken_out_is_refused_though_it_is_remembered(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    file.write_text(json.dumps(RSA.as_dict(private=False)))
+    config = JwtConfig(issuer=CLAIMS["iss"], audience=["adohub"], key_file=str(file))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lookup, "LOOK_S", 0.0)
+        ours = Verifier(config, config.keys, lambda: NOW)
+        assert await ours.authenticate({"token": token("RS256")}) is not None
+        file.write_text(json.dumps(KEYS["ES256"].as_dict(private=False)))
+        assert "not known" in await reason(ours, token("RS256"))
+        assert await ours.authenticate({"token": token("ES256")}) is not None
+        file.write_text(json.dumps({"keys": [each.as_dict(private=False) for each in (RSA, KEYS["ES256"])]}))
+        assert await ours.authenticate({"token": token("RS256")}) is not None
+
+
+async def test_of_many_keys_that_do_not_fit_none_is_in_the_way_of_the_one_that_does() -> None:
+    crowd = [jwk.RSAKey.import_key({**RSA.as_dict(private=False), "kid": f"rsa-{n}"}) for n in range(50)]
+    ours = Verifier(verifier()._config, FixedKeys([*crowd, public(KEYS["ES256"])]), lambda: NOW)
+    assert await ours.authenticate({"token": jwt.encode({"alg": "ES256"}, CLAIMS, KEYS["ES256"])}) is not None
+    assert ours.checked == 1
+    forged = jwt.encode({"alg": "RS256"}, CLAIMS, jwk.RSAKey.generate_key(2048))
+    assert "not good" in await reason(ours, forged)
+    assert ours.checked == 1 + MOST_TRIED
