@@ -1,4 +1,4 @@
-"""What is nearly in order: real bytes, spoiled, and messages in which some part is of another kind.
+"""What is nearly in order: real bytes, spoiled, and messages in which some part is of another kind."""
 
 from __future__ import annotations
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import cast
 
 import httpx
 import trio
@@ -51,7 +53,8 @@ class Fetcher:
             if int(answer.headers.get("content-length", 0)) > MOST_BYTES:
                 raise FetchFailed(_TOO_LONG)
             body = b""
-            async with aclosing(answer.aiter_raw()) as chunks:
+            raw = cast("AsyncGenerator[bytes, None]", answer.aiter_raw())  # which is what it is
+            async with aclosing(raw) as chunks:
                 async for chunk in chunks:
                     body += chunk
                     if len(body) > MOST_BYTES:
