@@ -192,7 +192,7 @@ class Session:
         """
         self._has_expired = True
         self._leave_cursors()
-        self.leave(self._goodbye or Goodbye(CLOSE_POLICY, "the credential has expired"))
+        self.leave(Goodbye(CLOSE_POLICY, "the credential has expired"))
 
     def _leave_if_idle(self) -> None:
         if self._leaving and self._calls == 0 and self._goodbye is not None:

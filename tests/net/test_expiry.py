@@ -248,6 +248,18 @@ async def test_it_is_told_before_if_there_is_time() -> None:
             assert (code, "expire" in reason) == (1012, True)
 
 
+async def test_who_was_told_before_and_stayed_for_a_call_is_cut_after_the_grace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(expiries, "LEAST_NOTICE_S", 0.1)
+    config = evolve(QUICK, auth=evolve(QUICK.auth, expiry_notice_ms=60_000))
+    async with running_hub(config, issuer(1), strangers(Patience())) as hub:
+        async with open_peer(hub.url, headers=GOOD) as peer:
+            await peer.tell(request(1, "query", "test.wait"))
+            assert await peer.closed() == (1008, "the credential has expired")
+        assert (await scraped(hub.port))["ado_auth_expired_total", ""] == 1
+
+
 async def test_an_event_stream_ends_without_a_word() -> None:
     async with running_hub(QUICK, issuer(0.5)) as hub, await raw.connected(hub.port) as stream:
         headers = {"Host": "hub", "Accept": "text/event-stream", **GOOD}
