@@ -12,12 +12,14 @@ _CONTAINERS = (dict, list)
 def may_be_deep(encoded: str | bytes, most: int) -> bool:
     """Whether what is in `encoded`, JSON or MessagePack, could nest deeper than `most`.
 
-    Nearly always it could not, which is found out in no time: JSON has too few opening brackets for that.
+    Nearly always it could not, which is found out in no time: JSON has too few opening brackets for it. Those
+    are left out that take the place of one just closed; within a text, where they do not, both are counted.
     """
-    if len(encoded) <= most:
-        return False
+    if len(encoded) <= 2 * most:
+        return len(encoded) > most and not isinstance(encoded, str)
     if isinstance(encoded, str):
-        return encoded.count("{") + encoded.count("[") > most
+        openings = encoded.count("{") + encoded.count("[")
+        return openings > most and openings - encoded.count("},{") - encoded.count("],[") > most
     return not encoded.startswith((b"{", b"[")) or encoded.count(b"{") + encoded.count(b"[") > most
 
 

@@ -16,7 +16,11 @@ from adohub.wire.depth import check_depth, may_be_deep
 MOST = 5
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3) | st.sampled_from(["[[[[[[", "{"]),
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.text(max_size=3)
+    | st.sampled_from(["[[[[[[", "{", "},{", "],[],[", "]]]]]]"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=30,
 )
@@ -43,7 +47,8 @@ def test_deeper_than_allowed_is_refused_and_nothing_else(value: Any) -> None:
 
 @given(values)
 def test_what_is_too_deep_is_always_suspected(value: Any) -> None:
-    encoded: list[str | bytes] = [json.dumps(value), json.dumps(value).encode(), ormsgpack.packb(value)]
+    compact = json.dumps(value, separators=(",", ":"))
+    encoded: list[str | bytes] = [json.dumps(value), compact, compact.encode(), ormsgpack.packb(value)]
     if depth_of(value) > MOST:
         assert all(may_be_deep(each, MOST) for each in encoded)
 
@@ -55,3 +60,10 @@ def test_an_ordinary_message_is_not_suspected() -> None:
     assert not may_be_deep(message, MOST)
     assert not may_be_deep(message.encode(), MOST)
     assert not may_be_deep(ormsgpack.packb({"a": 1}), MOST)
+
+
+def test_nor_is_a_batch_of_ordinary_events() -> None:
+    """A hundred objects one beside the other nest no deeper than one."""
+    event = {"topic": "a.b", "payload": {"taskId": "t", "message": "x"}}
+    batch = json.dumps({"params": {"input": {"events": [event] * 100}}}, separators=(",", ":"))
+    assert not may_be_deep(batch, 128)
