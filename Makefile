@@ -12,7 +12,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input
 export PIP_REQUIRE_VIRTUALENV := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint bench conformance clean node
+.PHONY: help setup demo test lint bench conformance fuzz clean node
 .SECONDEXPANSION:
 
 help: ## list the targets
@@ -40,9 +40,12 @@ bench: $(VENV)/.bench-ready $(BENCH_PEER)/node_modules/.ready ## the side-by-sid
 conformance: $(VENV)/.conformance-ready ## the Autobahn suite against both hosts
 	@$(VENV)/bin/python -m tests.conformance
 
+fuzz: $(VENV)/.fuzz-ready ## look for what breaks a reader: FUZZ_ARGS='TARGET --seconds N'
+	@$(VENV)/bin/python -m tests.fuzz $(FUZZ_ARGS)
+
 clean: ## remove what make made
 	rm -rf $(VENV) $(NODE_CLIENTS:%=%/node_modules) $(PAGES:%=%/dist) $(BENCH_PEER)/node_modules
-	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz-corpus
 	find adohub plugins tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # The prerequisite `plugins` is the folder itself: it changes when a plugin comes or goes.
