@@ -215,4 +215,4 @@ async def test_an_event_stream_that_has_only_the_old_one_ends_there_with_the_rea
             await sub.until(lambda sub: sub.errors)
             assert [event["payload"] for event in sub.data] == ["before"]
             assert sub.errors[0]["message"] == "this credential has expired"
-    assert len(issuer.shown) == 2
+    assert len(issuer.shown) >= 2

@@ -356,11 +356,9 @@ export type PublishRequest<T extends keyof EventInputs = keyof EventInputs> = {
 /** Every procedure of the hub: what a tRPC client is made for. */
 export type AppRouter = Router<{
   events: {
-    /** Answers `{events, next}`; `next` is a value for `after`, or null at the end. */
     history: Query<HistoryInput, HistoryPage>;
     /** Answers `{id, timestamp}` once storage holds the event. */
     publish: Mutation<PublishRequest, Published>;
-    /** Answers `{ids}` once storage holds them all. */
     publishMany: Mutation<PublishManyInput, PublishedMany>;
   };
   hub: {
