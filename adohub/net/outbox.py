@@ -71,8 +71,8 @@ class Outbox(trio.abc.Stream):
         gather: Callable[[Outbox], None] | None = None,
     ) -> None:
         self._socket: socket.socket | TlsSocket = sock
-        self._pending: Callable[[], int] | None = None
-        """How much can be read without the socket's being readable, where that can be."""
+        self._pending: Callable[[], bool] | None = None
+        """Whether there is something to read without the socket's being readable, where that can be."""
         self.nursery = nursery
         """In which runs what is done for this socket; all sockets share it."""
         self._limit = limit
@@ -358,11 +358,20 @@ class Outbox(trio.abc.Stream):
         while self._queue and not self._broken:
             await self._more_progress()
         try:
-            self._socket.shutdown(socket.SHUT_WR)
+            await self._shut_down()
             while await self.receive_some():
                 pass
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
             return
+
+    async def _shut_down(self) -> None:
+        while True:
+            try:
+                self._socket.shutdown(socket.SHUT_WR)
+            except BlockingIOError:  # TLS has a word of its own to say
+                await trio.lowlevel.wait_writable(self._socket)
+            else:
+                return
 
     def abort(self) -> None:
         """Close at once; the peer sees the connection end without a word."""

@@ -121,12 +121,13 @@ class Reception:
 
         Raises TooSlowError, also if it has to make room for others.
         """
+        begins_by = trio.current_time() + self._request_s
         with trio.CancelScope() as scope:
             self._unproven[scope] = None
             try:
                 if self._certificate is not None and peer.uid is None:
-                    await self._secure(outbox, self._certificate)
-                data = await self._first_bytes(outbox, self._request_s)
+                    await self._secure(outbox, self._certificate, begins_by)
+                data = await self._first_bytes(outbox, begins_by - trio.current_time())
                 if data is None and not self.draining:
                     raise trio.TooSlowError("nobody connects to say nothing")
                 await self._place()
@@ -136,9 +137,9 @@ class Reception:
                 self._unproven.pop(scope, None)
         raise trio.TooSlowError("others needed the room")
 
-    async def _secure(self, outbox: Outbox, certificate: Certificate) -> None:
+    async def _secure(self, outbox: Outbox, certificate: Certificate, done_by: float) -> None:
         """Raises TooSlowError, BrokenResourceError; HeadRefused to who speaks plain HTTP."""
-        with trio.fail_after(self._request_s) as scope:
+        with trio.fail_at(done_by) as scope:
             self._waiting[scope] = None
             try:
                 is_secure = await outbox.secure(certificate)
@@ -152,16 +153,21 @@ class Reception:
 
         A drain ends the time.
         """
+        data: bytes | None = None
         with trio.move_on_after(patience_s) as scope:
             self._waiting[scope] = None
             if is_idle:
                 self._idle[scope] = None
             try:
-                await outbox.readable()
+                while data is None:  # of what TLS has to read, not all is a request's
+                    await outbox.readable()
+                    data = outbox.received(RECEIVE_BYTES)
             finally:
                 del self._waiting[scope]
                 self._idle.pop(scope, None)
-        return outbox.received(RECEIVE_BYTES)  # may have come just before the wait was ended
+        if data is None:  # it may have come just before the wait was ended
+            data = outbox.received(RECEIVE_BYTES)
+        return data
 
     async def _head(self, outbox: Outbox, raw: bytes, deadline: float) -> Head | None:
         """The head that begins with `raw`. No checkpoint if it is all there and plain."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import structlog.testing
 import trio
+import trio.testing
 import trio_websocket
 import trustme
 from attrs import evolve, frozen
@@ -19,8 +20,12 @@ from cryptography.hazmat.primitives import serialization
 from adohub.config import Config, Server
 from adohub.daemon import Daemon
 from adohub.errors import ConfigError
+from adohub.net import outbox as outbox_module
+from adohub.net.outbox import Outbox
 from adohub.net.tls import HANDSHAKES_A_TURN, Certificate
 from tests.net import raw
+from tests.net.test_outbox import connected_sockets
+from tests.net.tls_peer import TlsPeer
 from tests.running import Peer, RunningHub, built_in, gates_made, open_peer, progress, running_hub, until
 from tests.test_metrics import samples
 
@@ -142,6 +147,48 @@ async def test_http_requests_follow_each_other_on_one_connection_and_a_body_come
         chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
         answered = await asking.ask(raw.head("/trpc/events.publish", headers, method="POST") + chunks, "POST")
         assert answered.status == 200
+
+
+async def test_a_record_that_comes_in_pieces_is_waited_for(files: Files) -> None:
+    """A socket that can be read has not always something to tell."""
+    async with running_hub(files.config()) as hub, await raw.connected(hub.port) as stream:
+        peer = TlsPeer(files.trusting)
+        is_done, said = peer.shake_hands()
+        while not is_done:
+            await stream.send_all(said)
+            is_done, said = peer.shake_hands(await stream.receive_some())
+        await stream.send_all(said)
+        for _ in range(2):  # the first request, and one on a connection that was idle
+            record = peer.said(raw.head("/healthz"))
+            for piece in (record[:3], record[3:20], record[20:]):
+                await stream.send_all(piece)
+                await trio.testing.wait_all_tasks_blocked(0.05)
+            heard = b""
+            while b"}" not in heard:
+                received = await stream.receive_some()
+                assert received, "the hub hung up"
+                heard += peer.understood(received)
+
+
+async def test_its_outbox_is_a_trio_stream(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the departures of `tests.net.test_outbox`."""
+    monkeypatch.setattr(outbox_module, "LINGER_S", 0.01)
+    monkeypatch.setattr(outbox_module, "is_close_frame", lambda _: False)
+    certificate = Certificate(files.cert, files.key)
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+
+            async def make() -> tuple[Outbox, trio.SSLStream[trio.SocketStream]]:
+                ours, theirs = connected_sockets(buffer_bytes=2**18)
+                outbox = Outbox(ours, nursery, limit=10_000)
+                stream = trio.SocketStream(trio.socket.from_stdlib_socket(theirs))
+                client = trio.SSLStream(stream, files.trusting, server_hostname="localhost")
+                async with trio.open_nursery() as handshake:
+                    handshake.start_soon(outbox.secure, certificate)
+                    handshake.start_soon(client.do_handshake)
+                return outbox, client
+
+            await trio.testing.check_two_way_stream(make, None)
 
 
 async def test_an_event_stream_goes_through(files: Files) -> None:
