@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
+from trio.testing import MockClock
 
 
 def pytest_configure() -> None:
@@ -14,6 +15,14 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture
-def anyio_backend() -> object:
-    """Trio with its real clock. Override it with `("trio", {"clock": MockClock(...)})` for virtual time."""
+def clock() -> MockClock:
+    """Time that passes when a test says so; it holds for every test that has this fixture."""
+    return MockClock()
+
+
+@pytest.fixture
+def anyio_backend(request: pytest.FixtureRequest) -> object:
+    """Trio, with `clock` where that is asked for, else in real time."""
+    if "clock" in request.fixturenames:
+        return "trio", {"clock": request.getfixturevalue("clock")}
     return "trio"

@@ -60,7 +60,6 @@ class Gate:
         turn: Turn,
         certificate: Certificate | None = None,
     ) -> None:
-        self._expiry = expiry
         self._config = config
         self._limits = limits
         self._times = SessionLimits(config.handshake_timeout_ms / 1000, reject_delay_ms / 1000)
@@ -80,6 +79,7 @@ class Gate:
         """How many connections each address has, if there is a limit to that."""
         self._origins = origins
         self._keepalive = keepalive
+        self._expiry = expiry
         self._turn = turn
         self._host = _HOSTS[config.websocket]
         self._sessions: dict[Session, None] = {}

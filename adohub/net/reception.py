@@ -42,12 +42,12 @@ class Reception:
         max_head_bytes: int = DEFAULT_LIMITS.max_head_bytes,
         certificate: Certificate | None = None,
     ) -> None:
-        self._certificate = certificate
-        self._max_head_bytes = max_head_bytes
         self._answer = answer
         self._place = place
         self._request_s = request_s
         self._metrics = metrics
+        self._max_head_bytes = max_head_bytes
+        self._certificate = certificate
         self._waiting: dict[trio.CancelScope, None] = {}
         self._idle: dict[trio.CancelScope, None] = {}
         """Those of `_waiting` that have asked before, in the order in which they began to wait."""

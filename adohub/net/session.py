@@ -90,8 +90,6 @@ class Session:
         known: Principal | Identify,
         expiry: Expiry,
     ) -> None:
-        self._expiry = expiry
-        self._has_expired = False
         self.conversation = conversation
         self.outbox = outbox
         self._tasks = Tasks(nursery, self._fault)
@@ -99,6 +97,7 @@ class Session:
         self._dispatch = dispatch
         self._dialects = dialects
         self._limits = limits
+        self._expiry = expiry
         self._caller: Caller | None = None
         self._identify: Identify | None = None
         if isinstance(known, Principal):
@@ -110,6 +109,7 @@ class Session:
         self._call_answered: trio.Event | None = None
         self._goodbye: Goodbye | None = None
         self._leaving = False
+        self._has_expired = False
 
     async def run(self, host: Host) -> None:
         """Converse until either side has had enough; leaves nothing behind."""

@@ -14,15 +14,7 @@ LONGEST_S = 5.0
 SOMEBODY = {"address": "192.0.2.1", "token": "hunter2"}
 ANOTHER = {"address": "192.0.2.2", "token": "hunter2"}
 
-
-@pytest.fixture
-def clock() -> MockClock:
-    return MockClock()
-
-
-@pytest.fixture
-def anyio_backend(clock: MockClock) -> object:
-    return "trio", {"clock": clock}
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 @pytest.fixture

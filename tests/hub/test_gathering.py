@@ -30,16 +30,6 @@ FEW_STEPS_S = 20 * STEP_S
 DEADLINE_S = 1.0
 
 
-@pytest.fixture
-def clock() -> trio.testing.MockClock:
-    return trio.testing.MockClock()
-
-
-@pytest.fixture
-def anyio_backend(clock: trio.testing.MockClock) -> object:
-    return "trio", {"clock": clock}
-
-
 @frozen
 class Append:
     """What storage was asked to keep, and when it began and ended with it."""

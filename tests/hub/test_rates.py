@@ -20,15 +20,7 @@ ROLES = {
 SLOW = Principal("a", roles=["slow", "free"])
 THIN = Principal("t", roles=["thin"])
 
-
-@pytest.fixture
-def clock() -> MockClock:
-    return MockClock()
-
-
-@pytest.fixture
-def anyio_backend(clock: MockClock) -> object:
-    return "trio", {"clock": clock}
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 @pytest.fixture

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import count
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 import trio
 from adohub_redis.storage import open_redis
+from adohub_redis.testing import Server, valkey
 
 from adohub import Storage, StorageSettings
 
@@ -43,3 +45,10 @@ def hub() -> Opening:
                 yield storage
 
     return open_
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    """A server of its own for each test."""
+    async with valkey(tmp_path / "valkey") as server:
+        yield server

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TypeAlias
@@ -16,12 +16,6 @@ from adohub import Located, Position, Receipt, Storage, StorageError
 from adohub.testing.storage.words import EVERYTHING, draft, read_all, until
 
 Opening: TypeAlias = Callable[..., AbstractAsyncContextManager[Storage]]
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    async with valkey(tmp_path / "valkey") as server:
-        yield server
 
 
 async def append(storage: Storage, number: int = 1) -> list[Position]:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 
 import pytest
 import trio
 from adohub_redis.storage import open_redis
-from adohub_redis.testing import Server, valkey
+from adohub_redis.testing import Server
 from attrs import evolve
 
 from adohub import Storage, StorageSettings
 from adohub.testing.storage import CHECKS, DURABLE_CHECKS, PATIENCE_S, Check, Engine
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    async with valkey(tmp_path) as server:
-        yield server
 
 
 def engine(server: Server) -> Engine:

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
-import pytest
 import trio
 from adohub_redis.address import Address
 from adohub_redis.keys import Keys
 from adohub_redis.line import Line
 from adohub_redis.server import LEASE_S, Server
 from adohub_redis.testing import Server as Valkey
-from adohub_redis.testing import partition, valkey
+from adohub_redis.testing import partition
 from adohub_redis.turn import Turn
 from attrs import define, field
 
 from adohub import StorageSettings
 
 DEADLINE_S = 30.0
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Valkey]:
-    async with valkey(tmp_path) as server:
-        yield server
 
 
 @define(eq=False)
