@@ -43,6 +43,7 @@ from adohub.net.expiry import Expiry
 from adohub.net.gate import Gate
 from adohub.net.keepalive import Keepalive
 from adohub.net.listener import Listener, Peer, accept, listen_tcp, listen_unix
+from adohub.net.strangers import Strangers
 from adohub.net.tls import Certificate
 from adohub.net.trpc import Trpc
 from adohub.net.turn import Turn
@@ -216,6 +217,7 @@ class Daemon:
             allow_anonymous=config.auth.allow_anonymous,
             trusted=is_trusted(config, registry),
         )
+        strangers = Strangers()
         choice = every_choice(Noting(registry.payload_marks()), config.server.transformer)
         trpc = Trpc(
             dispatch,
@@ -224,6 +226,7 @@ class Daemon:
             choice,
             config.limits,
             expiry,
+            strangers,
             max_body_bytes=config.server.max_message_bytes,
         )
         origins = Origins(config.server.allowed_origins, is_open=authentication.is_open)
@@ -247,6 +250,7 @@ class Daemon:
             origins,
             keepalive,
             expiry,
+            strangers,
             turn,
             self._certificate,
         )

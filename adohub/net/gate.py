@@ -26,6 +26,7 @@ from adohub.net.native import host_natively
 from adohub.net.outbox import Outbox
 from adohub.net.reception import Reception
 from adohub.net.session import Identify, Session, SessionLimits
+from adohub.net.strangers import Strangers
 from adohub.net.tls import Certificate
 from adohub.net.turn import Turn
 from adohub.net.upgrade import check_upgrade, websocket_key
@@ -57,6 +58,7 @@ class Gate:
         origins: Origins,
         keepalive: Keepalive,
         expiry: Expiry,
+        strangers: Strangers,
         turn: Turn,
         certificate: Certificate | None = None,
     ) -> None:
@@ -71,6 +73,7 @@ class Gate:
             turn.place,
             self._times.greeting_timeout_s,
             dispatch.metrics,
+            strangers,
             limits.max_head_bytes,
             certificate,
         )
@@ -80,6 +83,7 @@ class Gate:
         self._origins = origins
         self._keepalive = keepalive
         self._expiry = expiry
+        self._strangers = strangers
         self._turn = turn
         self._host = _HOSTS[config.websocket]
         self._sessions: dict[Session, None] = {}
@@ -174,8 +178,7 @@ class Gate:
         if head is None:
             return None
         try:
-            with trio.fail_after(self._times.greeting_timeout_s):
-                return await self._admit(head, peer, excess)
+            return await self._admitted(head, peer, excess)
         except HeadRefused as refusal:
             self._dispatch.metrics.hit(refusal.limit)
             outbox.send(refused(refusal))
@@ -183,6 +186,15 @@ class Gate:
             self._dispatch.metrics.hit("handshake_timeout_ms")
         self._dispatch.metrics.errors += 1
         return None
+
+    async def _admitted(self, head: Head, peer: Peer, excess: OverLimit | None) -> _Admitted:
+        """Raises HeadRefused; TooSlowError, also if it has to make room for others."""
+        with trio.fail_after(self._times.greeting_timeout_s) as scope:
+            self._strangers.add(scope.cancel)
+            try:
+                return await self._admit(head, peer, excess)
+            finally:
+                self._strangers.remove(scope.cancel)
 
     async def _admit(self, head: Head, peer: Peer, excess: OverLimit | None) -> _Admitted:
         self._check(head, excess)
@@ -243,7 +255,15 @@ class Gate:
             limits=self._limits,
         )
         session = Session(
-            outbox, nursery, conversation, self._dispatch, admitted.dialects, self._times, known, self._expiry
+            outbox,
+            nursery,
+            conversation,
+            self._dispatch,
+            admitted.dialects,
+            self._times,
+            known,
+            self._expiry,
+            self._strangers,
         )
         self._sessions[session] = None
         self._keepalive.watch(session)

@@ -17,6 +17,7 @@ from adohub.net.exchange import Exchange, refused
 from adohub.net.head import Head, HeadRefused, plain_head, read_head
 from adohub.net.listener import Peer
 from adohub.net.outbox import RECEIVE_BYTES, Outbox
+from adohub.net.strangers import Strangers
 from adohub.net.tls import Certificate
 from adohub.wire.decode import DEFAULT_LIMITS
 
@@ -39,6 +40,7 @@ class Reception:
         place: Callable[[], Awaitable[None]],
         request_s: float,
         metrics: Metrics,
+        strangers: Strangers,
         max_head_bytes: int = DEFAULT_LIMITS.max_head_bytes,
         certificate: Certificate | None = None,
     ) -> None:
@@ -46,13 +48,12 @@ class Reception:
         self._place = place
         self._request_s = request_s
         self._metrics = metrics
+        self._strangers = strangers
         self._max_head_bytes = max_head_bytes
         self._certificate = certificate
         self._waiting: dict[trio.CancelScope, None] = {}
         self._idle: dict[trio.CancelScope, None] = {}
         """Those of `_waiting` that have asked before, in the order in which they began to wait."""
-        self._unproven: dict[trio.CancelScope, None] = {}
-        """Those whose first head is not here, in the order in which they came."""
         self._exchanges: dict[Exchange, None] = {}
         self._none_open = trio.Event()
         self.draining = False
@@ -70,15 +71,14 @@ class Reception:
     def make_room(self) -> bool:
         """End the connection that has asked nothing for the longest time; False if there is none.
 
-        Those that have asked before go first: they know how to come back.
+        Those that have asked before go first, and strangers next: the former know how to come back.
         """
-        for waiting in (self._idle, self._unproven):
-            if waiting:
-                longest = next(iter(waiting))
-                del waiting[longest]
-                longest.cancel()
-                return True
-        return False
+        if not self._idle:
+            return self._strangers.make_room()
+        longest = next(iter(self._idle))
+        del self._idle[longest]
+        longest.cancel()
+        return True
 
     async def left(self) -> None:
         """Wait until nothing is being answered."""
@@ -123,7 +123,7 @@ class Reception:
         """
         begins_by = trio.current_time() + self._request_s
         with trio.CancelScope() as scope:
-            self._unproven[scope] = None
+            self._strangers.add(scope.cancel)
             try:
                 if self._certificate is not None and peer.uid is None:
                     await self._secure(outbox, self._certificate, begins_by)
@@ -134,7 +134,7 @@ class Reception:
                 deadline = trio.current_time() + self._request_s
                 return (await self._head(outbox, data, deadline) if data else None), deadline
             finally:
-                self._unproven.pop(scope, None)
+                self._strangers.remove(scope.cancel)
         raise trio.TooSlowError("others needed the room")
 
     async def _secure(self, outbox: Outbox, certificate: Certificate, done_by: float) -> None:

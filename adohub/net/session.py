@@ -24,6 +24,7 @@ from adohub.net.dispatch import CLOSE_TRY_AGAIN, Caller, Dispatch, Opened
 from adohub.net.expiry import CLOSE_POLICY, Expiry
 from adohub.net.host import Host, PeerGone
 from adohub.net.outbox import Outbox
+from adohub.net.strangers import Strangers
 from adohub.net.tasks import Tasks
 from adohub.wire.conversation import Answer, Authenticate, Cancel, Conversation
 from adohub.wire.dialect import Dialect
@@ -74,6 +75,7 @@ class Session:
         "_leaving",
         "_limits",
         "_scope",
+        "_strangers",
         "_tasks",
         "conversation",
         "outbox",
@@ -89,6 +91,7 @@ class Session:
         limits: SessionLimits,
         known: Principal | Identify,
         expiry: Expiry,
+        strangers: Strangers,
     ) -> None:
         self.conversation = conversation
         self.outbox = outbox
@@ -98,6 +101,7 @@ class Session:
         self._dialects = dialects
         self._limits = limits
         self._expiry = expiry
+        self._strangers = strangers
         self._caller: Caller | None = None
         self._identify: Identify | None = None
         if isinstance(known, Principal):
@@ -130,6 +134,7 @@ class Session:
             self._dispatch.metrics.hit(goodbye.limit)
             self.drop(goodbye)
         finally:  # while tasks can still be started: until it has left, a cursor may want to
+            self._strangers.remove(self.abandon)
             self._leave_cursors()
             await self._tasks.end()
         if self._goodbye is not None:
@@ -137,6 +142,7 @@ class Session:
                 await host.close(self._goodbye.code, self._goodbye.reason)
 
     async def _greet(self, host: Host) -> None:
+        self._strangers.add(self.abandon)
         with trio.move_on_after(self._limits.greeting_timeout_s) as limit:
             while self._caller is None and not self.conversation.is_refused:
                 await self._take(await host.receive())
@@ -242,13 +248,12 @@ class Session:
 
     async def _authenticate(self, params: Mapping[str, str]) -> None:
         assert self._identify is not None
+        self._strangers.remove(self.abandon)
         try:
             self._enter(await self._identify(params))
         except Exception as error:
             refusal = self._dispatch.refusal(error, "connection params")
-            if (
-                refusal.code == "SERVICE_UNAVAILABLE"
-            ):  # it passes, and an error would end subscriptions for good
+            if refusal.code == "SERVICE_UNAVAILABLE":  # it passes; an error ends subscriptions for good
                 await trio.sleep(self._limits.reject_delay_s)
                 raise Goodbye(CLOSE_TRY_AGAIN, "credentials cannot be checked just now") from error
             for answer in self.conversation.refused(refusal):

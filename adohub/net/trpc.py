@@ -26,6 +26,7 @@ from adohub.net.exchange import Exchange
 from adohub.net.expiry import Expiry
 from adohub.net.head import HeadRefused, credentials
 from adohub.net.keepalive import Keepalive
+from adohub.net.strangers import Strangers
 from adohub.net.stream import STREAM, EventStream
 from adohub.wire import sse
 from adohub.wire.codes import CODES
@@ -57,11 +58,13 @@ class Trpc:
         choice: Choice,
         limits: Limits,
         expiry: Expiry,
+        strangers: Strangers,
         *,
         max_body_bytes: int,
     ) -> None:
         self._limits = limits
         self._expiry = expiry
+        self._strangers = strangers
         self._dispatch = dispatch
         self._authentication = authentication
         self._keepalive = keepalive
@@ -118,8 +121,12 @@ class Trpc:
             shown["params"] = params
             if "token" in params:
                 shown["token"] = params["token"]
-        with trio.move_on_at(exchange.deadline):
-            return await self._authentication.identify(shown)
+        with trio.move_on_at(exchange.deadline) as scope:
+            self._strangers.add(scope.cancel)
+            try:
+                return await self._authentication.identify(shown)
+            finally:
+                self._strangers.remove(scope.cancel)
         raise PeerError("SERVICE_UNAVAILABLE", "it takes too long to find out who asks; try again")
 
     # ── event streams ────────────────────────────────────────────────────────────────────────────────

@@ -144,8 +144,11 @@ async def outlived(hub: Hub, peer: Peer, number: int) -> None:
     await until(lambda: descriptors(hub.run) <= base)
 
 
-async def test_when_it_is_full_of_those_that_have_not_asked_anything_a_newcomer_is_served_at_once(
-    tmp_path: Path, crowd: int
+@pytest.mark.parametrize(
+    "said", [b"", BEGINNING, raw.upgrade("/?connectionParams=1")], ids=["nothing", "half a head", "no params"]
+)
+async def test_when_it_is_full_of_those_that_have_not_said_who_they_are_a_newcomer_is_served_at_once(
+    tmp_path: Path, crowd: int, said: bytes
 ) -> None:
     number = min(1000, crowd)
     toml = f"[server]\nmax_connections = {number}\nhandshake_timeout_ms = 60000\n"
@@ -153,8 +156,8 @@ async def test_when_it_is_full_of_those_that_have_not_asked_anything_a_newcomer_
         port = int(hub.port)
         await early.is_served()
         with silent_connections(port, number) as silent:
-            for connection in silent[::2]:
-                connection.send(BEGINNING)
+            for connection in silent:
+                connection.send(said)
             for _ in range(20):
                 async with open_peer(hub.url) as newcomer:
                     await newcomer.is_served()

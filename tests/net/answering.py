@@ -15,6 +15,7 @@ from adohub.net.head import HeadRefused
 from adohub.net.listener import Peer
 from adohub.net.outbox import Outbox
 from adohub.net.reception import Reception
+from adohub.net.strangers import Strangers
 from tests.net import raw
 from tests.net.test_outbox import connected_sockets
 
@@ -37,7 +38,7 @@ async def answering(
         except HeadRefused as refusal:
             exchange.refuse(refusal)
 
-    reception = Reception(refusing, trio.lowlevel.checkpoint, REQUEST_S, Metrics())
+    reception = Reception(refusing, trio.lowlevel.checkpoint, REQUEST_S, Metrics(), Strangers())
     ours, theirs = connected_sockets()
 
     async def serve() -> None:
