@@ -24,12 +24,15 @@ from adohub import (
 
 DEFAULT_HISTORY_EVENTS = 100
 
+MOST_PATTERNS = 10_000
+"""Patterns that `max_patterns` can allow, and that are read before it is asked: a message holds many more."""
+
 
 @frozen
 class EventsConfig:
     """`[plugin.events]`: how many patterns one subscription or query may name, and events one batch hold."""
 
-    max_patterns: int = field(default=64, validator=validators.ge(1))
+    max_patterns: int = field(default=64, validator=[validators.ge(1), validators.le(MOST_PATTERNS)])
     max_events_at_once: int = field(default=10_000, validator=validators.ge(1))
 
     def check_patterns(self, patterns: Sequence[str]) -> None:
@@ -48,7 +51,7 @@ class EventsConfig:
 def _patterns(instance: object, attribute: Attribute[Any], value: Sequence[str]) -> None:
     if not value:
         raise ValueError("expected at least 1 pattern")
-    for pattern in value:
+    for pattern in value[:MOST_PATTERNS]:
         if not is_pattern(pattern):
             raise ValueError(f'"{pattern[:80]}" is no topic pattern (like "task.*" or "agent.**")')
 

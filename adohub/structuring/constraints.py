@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
+from itertools import islice
 from typing import Any
 
 import attrs
 from attrs import validators
 
-from adohub.structuring.faults import Flaw, flaws_of, shown
+from adohub.structuring.faults import MOST_FOUND, Flaw, flaws_of, shown
 
 # attrs keeps the classes of its validators private, but not what its functions return.
 _ALL: type[Any] = type(validators.and_())
@@ -47,11 +48,12 @@ def _objections_to_items(
         whole = objections(validator.iterable_validator, instance, attribute, value)
         if whole:
             return whole
-    return [
+    found = (
         flaw.under(index)
         for index, item in enumerate(value)
         for flaw in objections(validator.member_validator, instance, attribute, item)
-    ]
+    )
+    return list(islice(found, MOST_FOUND))
 
 
 def _counted(count: int, value: Any) -> str:

@@ -16,6 +16,9 @@ from adohub.errors import AdohubError
 MOST_SHOWN = 20
 """Faults that `str(StructureError)` spells out: a million mistakes must not make a reply of megabytes."""
 
+MOST_FOUND = 100
+"""Faults after which a reader reads no further: nor must they keep it busy. Explaining one takes 30 µs."""
+
 
 @frozen
 class Fault:
@@ -29,13 +32,17 @@ class Fault:
 
 
 class StructureError(AdohubError):
-    """A value does not have the shape of its type. Carries every fault found, not only the first."""
+    """A value does not have the shape of its type. Carries every fault found, not only the first.
+
+    From MOST_FOUND on there may be more of them than were looked for.
+    """
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
         lines = [str(fault) for fault in self.faults[:MOST_SHOWN]]
         if len(self.faults) > MOST_SHOWN:
-            lines.append(f"and {len(self.faults) - MOST_SHOWN} more")
+            least = "at least " if len(self.faults) >= MOST_FOUND else ""
+            lines.append(f"and {least}{len(self.faults) - MOST_SHOWN} more")
         super().__init__("; ".join(lines))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from adohub.structuring.faults import shown, wanted
 
 Hook = Callable[[Any, Any], Any]
-"""Reads a value, or raises. The second argument, the type, is cattrs' custom and not looked at."""
+"""Reads a value, or raises. The second argument is cattrs' custom, and a careful reader's own affair."""
 
 
 def as_is(value: Any, _: Any) -> Any:

@@ -13,7 +13,7 @@ from cattrs.gen import make_dict_unstructure_fn, override
 
 from adohub.model import timestamp
 from adohub.notes import NOTED
-from adohub.structuring.careful import CarefulReader
+from adohub.structuring.careful import REFUSED, CarefulReader
 from adohub.structuring.faults import Fault, Refusal, StructureError
 from adohub.structuring.leaves import Hook
 from adohub.structuring.marks import Marks, Varying, marks
@@ -44,7 +44,7 @@ class Structurer:
 
     def __init__(self, key: Callable[[str], str], *, closed: bool) -> None:
         self._quick = QuickReader(key, closed=closed)
-        self._careful = CarefulReader(key, closed=closed)
+        self._careful = CarefulReader(key, closed=closed, quick=self._quick)
         self._writer = _writer(key)
 
     def structure(self, value: object, type_: type[T]) -> T:
@@ -63,7 +63,8 @@ class Structurer:
             try:
                 return quick(value, None)  # type: ignore[no-any-return]
             except STOPPED:
-                return _explain(careful, value)  # type: ignore[no-any-return]
+                pass  # and explained where this is no longer being handled
+            return _explain(careful, value)  # type: ignore[no-any-return]
 
         return structure
 
@@ -90,7 +91,7 @@ class Structurer:
 
 def _explain(careful: Hook, value: object) -> Any:
     try:
-        return careful(value, None)
+        return careful(value, REFUSED)
     except Refusal as refusal:
         raise StructureError(flaw.fault() for flaw in refusal.flaws) from None
     except RecursionError:

@@ -9,7 +9,7 @@ import pytest
 
 from adohub import Call
 from adohub.builtin import events
-from adohub.builtin.events import DEFAULT_HISTORY_EVENTS, EventsConfig
+from adohub.builtin.events import DEFAULT_HISTORY_EVENTS, MOST_PATTERNS, EventsConfig
 from adohub.errors import PeerError
 from adohub.notes import below, gathered, noted, notes_of
 from tests.builtin.socketless import OWNER, Refused, Running
@@ -149,6 +149,7 @@ async def test_history_has_a_usual_size(hub: Running) -> None:
             {"topics": ["a"] * (EventsConfig().max_patterns + 1)},
             f"topics: expected 1 to {EventsConfig().max_patterns} patterns",
         ),
+        ({"topics": [*["a"] * MOST_PATTERNS, "%"]}, "topics: expected 1 to 64 patterns"),
         ({"topics": ["a.**.b"]}, 'topics: "a.**.b" is no topic pattern (like "task.*" or "agent.**")'),
         ({"topics": "task.*"}, 'topics: expected list, got "task.*"'),
         ({"topics": ["a", 5]}, "topics[1]: expected string, got 5"),

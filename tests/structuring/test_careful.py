@@ -11,7 +11,8 @@ from attrs import Converter, Factory, field, frozen, validators
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adohub.structuring import Fault, StructureError, strict, wire
+from adohub.structuring import Fault, StructureError, careful, strict, wire
+from adohub.structuring.faults import MOST_FOUND
 from tests.structuring.shapes import JSON, PROGRESS, Progress, Span, Tree
 
 
@@ -92,6 +93,40 @@ def test_a_class_may_refuse_as_a_whole() -> None:
 
     assert faults({"x": 1}, Picky) == ["never"]
     assert faults([{"x": 1}], list[Picky]) == ["[0]: never"]
+
+
+def test_a_list_or_object_with_many_faults_is_not_read_to_its_end() -> None:
+    many = [{"first": "x"}] * 10 * MOST_FOUND
+    assert len(faults(many, list[Span])) == MOST_FOUND
+    assert len(faults({str(index): one for index, one in enumerate(many)}, dict[str, Span])) == MOST_FOUND
+
+
+def test_many_objections_to_items_are_not_all_told() -> None:
+    @frozen
+    class Named:
+        names: list[str] = field(validator=validators.deep_iterable(validators.max_len(1)))
+
+    assert len(faults({"names": ["ab"] * 10 * MOST_FOUND}, Named)) == MOST_FOUND
+
+
+def test_only_objects_with_faults_are_examined(monkeypatch: pytest.MonkeyPatch) -> None:
+    examined: list[object] = []
+
+    class Counting(careful._Examination):
+        def verdict(self, *, closed: bool) -> Any:
+            examined.append(self.given)
+            return super().verdict(closed=closed)
+
+    monkeypatch.setattr(careful, "_Examination", Counting)
+    right, wrong = {"first": 1, "last": 2, "label": ""}, {"first": "x"}
+
+    @frozen
+    class Spans:
+        spans: list[Span]
+
+    value = {"spans": [*[right] * 1000, wrong, *[right] * 1000]}
+    assert faults(value, Spans) == ['spans[1000].first: expected integer, got "x"']
+    assert examined == [value, wrong]
 
 
 def test_unknown_keys_are_ignored_on_the_wire_and_faults_in_toml() -> None:

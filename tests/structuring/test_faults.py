@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from adohub.structuring import Fault, StructureError, did_you_mean, path_text, shown
-from adohub.structuring.faults import MOST_SHOWN, Flaw, Refusal, gathering, wanted
+from adohub.structuring.faults import MOST_FOUND, MOST_SHOWN, Flaw, Refusal, gathering, wanted
 from tests.structuring.shapes import JSON
 
 
@@ -42,6 +42,11 @@ def test_an_error_keeps_every_fault_but_spells_out_only_some() -> None:
     error = StructureError(Fault((index,), "required") for index in range(MOST_SHOWN + 5))
     assert len(error.faults) == MOST_SHOWN + 5
     assert str(error).endswith(f"[{MOST_SHOWN - 1}]: required; and 5 more")
+
+
+def test_an_error_with_as_many_faults_as_are_looked_for_may_have_more() -> None:
+    error = StructureError(Fault((index,), "required") for index in range(MOST_FOUND))
+    assert str(error).endswith(f"; and at least {MOST_FOUND - MOST_SHOWN} more")
 
 
 @pytest.mark.parametrize(

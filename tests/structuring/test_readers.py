@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from adohub.structuring import StructureError, wire
 from adohub.structuring.careful import CarefulReader
+from adohub.structuring.faults import Refusal
 from adohub.structuring.leaves import Hook
 from adohub.structuring.readers import STOPPED, QuickReader
 from tests.structuring.shapes import JSON, PROGRESS, TREES, Circle, Progress, Span, Square, Tree
@@ -176,6 +177,30 @@ def test_the_quick_reader_and_the_careful_one_agree(type_: Any, closed: bool) ->
         assert repr(_outcome(quick, value)) == repr(_outcome(careful, value))
 
     agree()
+
+
+@pytest.mark.parametrize("closed", [True, False])
+@pytest.mark.parametrize("type_", [Progress, Tree, list[Tree], dict[str, Progress], Circle | Square | int])
+def test_the_careful_reader_finds_the_same_with_the_quick_one_s_help(type_: Any, closed: bool) -> None:
+    alone = CarefulReader(_same_keys, closed=closed).hook(type_)
+    quick = QuickReader(_same_keys, closed=closed)
+    helped = CarefulReader(_same_keys, closed=closed, quick=quick).hook(type_)
+
+    @settings(deadline=None)
+    @given(_nearly(type_) | st.lists(_nearly(Tree)) | st.dictionaries(st.text(), _nearly(Progress)) | JSON)
+    def agree(value: object) -> None:
+        assert repr(_found(alone, value)) == repr(_found(helped, value))
+
+    agree()
+
+
+def _found(hook: Hook, value: object) -> object:
+    try:
+        return hook(value, None)
+    except Refusal as refusal:
+        return refusal.flaws
+    except RecursionError:
+        return "nested too deeply"
 
 
 def _nearly(type_: Any) -> st.SearchStrategy[Any]:
