@@ -2,5 +2,5 @@
 
 No exception but those that are answers, no hang, and the others are served. `targets` are the hub's readers
 as functions of bytes: Hypothesis calls them in `make test`, atheris in `make fuzz`. `test_running_hub` and
-`storm` do the same to hubs that run.
+`barrage` do the same to hubs that run.
 """

@@ -1,0 +1,1 @@
+"""A plugin that only the barrage loads."""
