@@ -17,7 +17,6 @@ from attrs import frozen
 from adohub.errors import Goodbye, PeerError
 from adohub.hub.admission import Admission
 from adohub.hub.attendance import Attendance
-from adohub.hub.cohort import Push
 from adohub.hub.journal import Resumption
 from adohub.model import Principal
 from adohub.net.dispatch import CLOSE_TRY_AGAIN, Caller, Dispatch, Opened
@@ -25,6 +24,7 @@ from adohub.net.expiry import CLOSE_POLICY, Expiry
 from adohub.net.host import Host, PeerGone
 from adohub.net.outbox import Outbox
 from adohub.net.strangers import Strangers
+from adohub.net.subscription import Subscription
 from adohub.net.tasks import Tasks
 from adohub.wire.conversation import Answer, Authenticate, Cancel, Conversation
 from adohub.wire.dialect import Dialect
@@ -143,13 +143,15 @@ class Session:
 
     async def _greet(self, host: Host) -> None:
         self._strangers.add(self.abandon)
+        began = trio.current_time()
         with trio.move_on_after(self._limits.greeting_timeout_s) as limit:
             while self._caller is None and not self.conversation.is_refused:
                 await self._take(await host.receive())
         if limit.cancelled_caught:
             raise Goodbye(CLOSE_POLICY, "no connection params in time", limit="handshake_timeout_ms")
         if self.conversation.is_refused:
-            self._tasks.start(self._close_refused)
+            held_s = max(self._limits.reject_delay_s, trio.current_time() - began)
+            self._tasks.start(lambda: self._close_refused(held_s))
 
     def _leave_cursors(self) -> None:
         for _, cursor in self._cursors.values():
@@ -209,9 +211,12 @@ class Session:
         self._dispatch.incident(error, "connection")
         self.abandon()
 
-    async def _close_refused(self) -> None:
-        """Hold a refused peer for a while: clients that are closed at once come back at once."""
-        await trio.sleep(self._limits.reject_delay_s)
+    async def _close_refused(self, held_s: float) -> None:
+        """Hold a refused peer for a while: clients that are closed at once come back at once.
+
+        Who has waited long for the answer is one of many, and waits as long again.
+        """
+        await trio.sleep(held_s)
         self.drop(Goodbye(NO_STATUS))
 
     # ── steps ────────────────────────────────────────────────────────────────────────────────────────
@@ -289,7 +294,7 @@ class Session:
         except Exception as error:  # noqa: BLE001 - a channel's select is a stranger's code
             self._fail(tag, self._dispatch.refusal(error, request.path), request.path)
             return
-        subscription = _Subscription(self, tag, request.path)
+        subscription = Subscription(self, tag, request.path)
         attendance = self._dispatch.attendance(admission, subscription)
         if attendance is None:
             self._begin(admission, resumption, subscription)
@@ -307,7 +312,7 @@ class Session:
         self,
         admission: Admission,
         resumption: Resumption | None,
-        subscription: _Subscription,
+        subscription: Subscription,
         attendance: Attendance | None = None,
     ) -> None:
         tag = subscription.tag
@@ -368,33 +373,3 @@ class Session:
             self._dispatch.metrics.errors += 1
         self._dispatch.metrics.messages_out += 1
         self.outbox.send(self._dialect.message(message))
-
-
-class _Subscription:
-    """What a cursor sees of its session (`adohub.hub.cursor.Subscriber`)."""
-
-    __slots__ = ("_session", "path", "tag")
-
-    def __init__(self, session: Session, tag: Tag, path: str) -> None:
-        self._session = session
-        self.tag = tag
-        self.path = path
-
-    @property
-    def push(self) -> Push:
-        return self._session.outbox.push
-
-    async def room(self) -> None:
-        await self._session.outbox.lull()
-
-    def start(self, replay: Callable[[], Awaitable[None]]) -> None:
-        self._session.start_soon(lambda: self._session.replay(self.tag, self.path, replay))
-
-    def missed(self) -> None:
-        self._session.say_missed(self.tag)
-
-    def completed(self) -> None:
-        self._session.complete(self.tag)
-
-    def drop(self, goodbye: Goodbye) -> None:
-        self._session.drop(goodbye)

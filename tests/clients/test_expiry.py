@@ -32,13 +32,13 @@ PACE_S = 0.005
 
 @define
 class Issuer:
-    """Token "0" expires `lasts_s` after now, "1" as long after that, and so on.
+    """Token "0" expires `lasts_s` after the first is shown, "1" as long after that, and so on.
 
     `shown` holds what was shown besides FOR_GOOD, and when.
     """
 
     lasts_s: float
-    began: float = field(factory=time.time)
+    began: float = 0.0
     shown: list[tuple[float, str]] = field(factory=list)
 
     def expires_at(self, token: str) -> float:
@@ -50,6 +50,8 @@ class Issuer:
             return Principal("publisher", ["*"])
         if not isinstance(token, str):
             return None
+        if not self.shown:
+            self.began = time.time()
         self.shown.append((time.time(), token))
         if self.expires_at(token) <= time.time():
             raise CredentialRefused("expired", "this credential has expired")
