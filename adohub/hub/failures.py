@@ -51,7 +51,7 @@ class Failures:
         record = self._record(source)
         now = trio.current_time()
         level_at = max(record.level_at, now) + self._share_s
-        hold_s = min(max(0.0, level_at - now - WINDOW_S), self._longest_hold_s) * uniform(0.75, 1)
+        hold_s = min(max(0.0, level_at - now - WINDOW_S), self._longest_hold_s) * uniform(0.5, 1)
         record.level_at = min(level_at, now + WINDOW_S + self._longest_hold_s)
         if hold_s:
             record.unsaid += 1

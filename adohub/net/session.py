@@ -38,6 +38,9 @@ CALLS_IN_FLIGHT = 256
 STEPS_AT_A_TIME = 64
 """How many of a peer's messages are dealt with before others may run; what they publish is one batch."""
 
+CLOSE_HELD = 3
+"""How many times as long as its answer the close of a refused peer is held, if it is one of a crowd."""
+
 CLOSE_HANDSHAKE_S = 1.0
 """How long a peer may take to answer a close frame, in seconds."""
 
@@ -150,7 +153,7 @@ class Session:
         if limit.cancelled_caught:
             raise Goodbye(CLOSE_POLICY, "no connection params in time", limit="handshake_timeout_ms")
         if self.conversation.is_refused:
-            held_s = max(self._limits.reject_delay_s, trio.current_time() - began)
+            held_s = max(self._limits.reject_delay_s, CLOSE_HELD * (trio.current_time() - began))
             self._tasks.start(lambda: self._close_refused(held_s))
 
     def _leave_cursors(self) -> None:
@@ -214,7 +217,7 @@ class Session:
     async def _close_refused(self, held_s: float) -> None:
         """Hold a refused peer for a while: clients that are closed at once come back at once.
 
-        Who has waited long for the answer is one of many, and waits as long again.
+        Who has waited long for the answer is one of many, and waits longer still.
         """
         await trio.sleep(held_s)
         self.drop(Goodbye(NO_STATUS))

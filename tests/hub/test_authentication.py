@@ -150,5 +150,5 @@ def test_a_refusal_too_many_is_held_and_a_good_credential_of_the_same_address_is
         return held - at_once, trio.current_time() - held
 
     held_s, other_s = trio.run(play, clock=MockClock(autojump_threshold=0))
-    assert 3.75 <= held_s <= 5
+    assert 2.5 <= held_s <= 5
     assert other_s == 0

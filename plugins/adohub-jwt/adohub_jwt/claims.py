@@ -23,7 +23,7 @@ def principal(claims: Mapping[str, Any], config: JwtConfig) -> Principal:
     if expires_at is not None and expires_at > LATEST:
         raise CredentialRefused("its claim exp is beyond all measure")
     return Principal(
-        name,
+        config.name_prefix + name,
         roles=[*config.default_roles, *_roles(_at(claims, config.roles_claim), config)],
         expires_at=None if expires_at is None else expires_at + config.leeway_s,
     )

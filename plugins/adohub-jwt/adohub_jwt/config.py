@@ -53,9 +53,10 @@ class JwtConfig:
     ["*"] for whomever. `algorithms`: with what, of those that fit the kind of key. `leeway_s`: by how much
     clocks may differ. `name_claim` and `roles_claim` say which claims are the principal's name and roles,
     dots leading into objects; `roles` turns what the latter holds into the hub's roles, else they are the
-    same. `default_roles` are everybody's. `require_exp`: whether a token must expire. Of a URL's keys, in
-    seconds: `jwks_max_age_s` is when they are fetched again, `jwks_refetch_s` the least time between two
-    fetches for a key that is not known, `jwks_stale_s` how long they are used though they cannot be fetched.
+    same. `name_prefix` goes before every name. `default_roles` are everybody's. `require_exp`: whether a
+    token must expire. Of a URL's keys, in seconds: `jwks_max_age_s` is when they are fetched again,
+    `jwks_refetch_s` the least time between two fetches for a key that is not known, `jwks_stale_s` how long
+    they are used though they cannot be fetched.
     """
 
     issuer: str = ""
@@ -69,6 +70,7 @@ class JwtConfig:
     jwks_refetch_s: int = field(default=10, validator=_POSITIVE)
     jwks_stale_s: int = field(default=86400)
     name_claim: str = field(default="sub", validator=validators.min_len(1))
+    name_prefix: str = ""
     roles_claim: str = field(default="roles", validator=validators.min_len(1))
     roles: Mapping[str, Sequence[str]] = field(factory=dict)
     default_roles: Sequence[str] = field(default=(), converter=_texts, validator=_FILLED)

@@ -341,6 +341,12 @@ async def test_the_name_may_be_in_another_claim() -> None:
     assert found.name == "anna@example.org"
 
 
+async def test_a_prefix_keeps_names_apart_from_those_of_others() -> None:
+    found = await verifier(name_prefix="sso:").authenticate({"token": token(sub="anna")})
+    assert found is not None
+    assert found.name == "sso:anna"
+
+
 # ── how often ────────────────────────────────────────────────────────────────────────────────────────────
 
 
