@@ -5,6 +5,7 @@ NODE_CLIENTS := $(patsubst %/package.json,%,$(wildcard tests/clients/*/package.j
 PAGES := $(patsubst %/vite.config.js,%,$(wildcard tests/clients/*/vite.config.js examples/*/vite.config.js))
 WORKERS := $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 1)))) # tests wait more than they work
 CHROMIUM := /usr/bin/chromium
+SYSTEMD := /usr/bin/systemd-analyze
 BENCH_PEER := tests/bench/peers/trpc
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input
@@ -23,7 +24,7 @@ setup: $(VENV)/.ready ## make .venv: adohub, every plugin, the tools
 demo: setup ## a hub, a real task, a live view
 	@$(VENV)/bin/adohub demo
 
-test: setup $(NODE_CLIENTS:%=%/node_modules/.ready) $(BENCH_PEER)/node_modules/.ready $(PAGES:%=%/dist/index.html) $(CHROMIUM) ## run all tests
+test: setup $(NODE_CLIENTS:%=%/node_modules/.ready) $(BENCH_PEER)/node_modules/.ready $(PAGES:%=%/dist/index.html) $(CHROMIUM) $(SYSTEMD) ## run all tests
 	@$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy, and no registry addresses
@@ -89,13 +90,14 @@ node:
 	  && npm --version >/dev/null 2>&1 || { \
 	  echo "The tests run real tRPC clients and need Node 20.19 or newer with npm. Everything else works without." >&2; exit 1; }
 
-# The tests show pages in a real browser: the package `chromium` of Debian and its kin.
-$(CHROMIUM):
+# The tests show pages in a real browser, and let systemd judge its units: packages of Debian and its kin.
+$(CHROMIUM) $(SYSTEMD): package = $(if $(findstring chromium,$@),chromium,systemd)
+$(CHROMIUM) $(SYSTEMD):
 	@command -v apt-get >/dev/null || { \
-	  echo "The tests show pages in $(CHROMIUM). Install the package chromium and run make test again." >&2; exit 1; }
-	@echo "installing chromium"
-	@$(as_root) sh -c 'apt-get update && apt-get install -y --no-install-recommends chromium' >/dev/null || { \
-	  echo "The package chromium could not be installed: install it as root and run make test again." >&2; exit 1; }
+	  echo "The tests need $@. Install the package $(package) and run make test again." >&2; exit 1; }
+	@echo "installing $(package)"
+	@$(as_root) sh -c 'apt-get update && apt-get install -y --no-install-recommends $(package)' >/dev/null || { \
+	  echo "The package $(package) could not be installed: install it as root and run make test again." >&2; exit 1; }
 
 as_root = $$([ "$$(id -u)" = 0 ] || echo sudo)
 

@@ -6,6 +6,7 @@ same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -21,13 +22,18 @@ from adohub.plugin.storage import Storage, StorageEngine, Unshared
 _log = structlog.get_logger("adohub.daemon")
 
 
-def check_exposure(config: Config, registry: Registry) -> None:
-    """Refuse to serve strangers by accident. Raises ConfigError: a public address, no authenticator."""
-    if is_loopback(config.server.host) or registry.authenticators:
+def check_exposure(config: Config, registry: Registry, hosts: Sequence[str] | None = None) -> None:
+    """Refuse to serve strangers by accident. Raises ConfigError: a public address, no authenticator.
+
+    `hosts` are the addresses if they are given from outside, and not by the configuration.
+    """
+    hosts = [config.server.host] if hosts is None else hosts
+    public = [host for host in hosts if not is_loopback(host)]
+    if not public or registry.authenticators:
         return
     if not config.auth.allow_anonymous:
         message = (
-            f"other machines can reach {config.server.host}, and nothing tells who connects;"
+            f"other machines can reach {public[0]}, and nothing tells who connects;"
             " configure [[auth.tokens]], set auth.allow_anonymous = true, or use 127.0.0.1"
         )
         raise ConfigError([Problem("", "server.host", message)])
@@ -62,8 +68,8 @@ def check_peers(config: Config, _: Registry) -> None:
         raise ConfigError(problems)
 
 
-def is_trusted(config: Config, registry: Registry) -> bool:
-    """Whether whoever can connect by TCP is trusted, if nothing tells who that is.
+def is_trusted(hosts: Sequence[str], registry: Registry) -> bool:
+    """Whether whoever can connect by TCP, at `hosts`, is trusted, if nothing tells who that is.
 
     Not if what was to tell could not be loaded: then nobody gets in.
     """
@@ -76,7 +82,7 @@ def is_trusted(config: Config, registry: Registry) -> bool:
         _log.error(
             "nobody is let in without a credential: a plugin that checks them is missing", plugins=missing
         )
-    return is_loopback(config.server.host) and not missing
+    return all(map(is_loopback, hosts)) and not missing
 
 
 def check_sharing(config: Config, storage: Storage) -> None:

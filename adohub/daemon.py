@@ -42,7 +42,7 @@ from adohub.net.dispatch import Dispatch
 from adohub.net.expiry import Expiry
 from adohub.net.gate import Gate
 from adohub.net.keepalive import Keepalive
-from adohub.net.listener import Listener, Peer, accept, listen_tcp, listen_unix
+from adohub.net.listener import Listener, Peer, accept, listen_tcp, listen_unix, take_over
 from adohub.net.strangers import Strangers
 from adohub.net.tls import Certificate
 from adohub.net.trpc import Trpc
@@ -51,6 +51,7 @@ from adohub.net.web import Web
 from adohub.plugin.registry import Registry
 from adohub.plugin.storage import Storage, StorageSettings
 from adohub.process import raise_descriptor_limit, settle_in
+from adohub.systemd import NOBODY, Manager
 from adohub.typegen import offer, schema_hash
 from adohub.wire.dialects import every_choice
 from adohub.wire.noting import Noting
@@ -68,11 +69,24 @@ _log = structlog.get_logger("adohub.daemon")
 
 
 class Daemon:
-    """One hub. `await run()` serves until `stop()` or a signal; `registry` is what the plugins gave."""
+    """One hub. `await run()` serves until `stop()` or a signal; `registry` is what the plugins gave.
 
-    def __init__(self, config: Config, registry: Registry) -> None:
+    `inherited`: sockets that listen already, in place of the configured addresses. `manager` is told how the
+    hub is.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        registry: Registry,
+        *,
+        inherited: Sequence[socket.socket] = (),
+        manager: Manager = NOBODY,
+    ) -> None:
         self._config = config
         self._registry = registry
+        self._inherited = inherited
+        self.manager = manager
         self._instance = secrets.token_hex(6)
         self._certificate: Certificate | None = None
         self._stopping = trio.Event()
@@ -85,9 +99,15 @@ class Daemon:
         if self._stopping.is_set():
             self._hurry.set()
         self._stopping.set()
+        self.manager.stopping(self._config.server.drain_timeout_ms / 1000 + FLUSH_S)
 
     def reload(self) -> None:
         """Read again what can be read while it runs; what is broken leaves the old in force, says the log."""
+        self.manager.reloading()
+        self._read_again()
+        self.manager.ready()
+
+    def _read_again(self) -> None:
         if self._certificate is None:
             _log.info("there is nothing to reload: what else is configured is read at the start only")
             return
@@ -123,12 +143,19 @@ class Daemon:
         the start (`adohub.checks`), and for an address that cannot be listened on.
         """
         engine = check_engine(self._config, self._registry)
-        check_exposure(self._config, self._registry)
+        check_exposure(self._config, self._registry, self._hosts)
         check_peers(self._config, self._registry)
         self._certificate = certificate(self._config)
         async with engine.open(_settings(self._config.storage, self._registry, self._instance)) as storage:
             check_sharing(self._config, storage)
             await self._run_on(storage, signals, task_status)
+
+    @property
+    def _hosts(self) -> Sequence[str]:
+        """The addresses at which it can be reached by TCP."""
+        if not self._inherited:
+            return [self._config.server.host]
+        return [one.getsockname()[0] for one in self._inherited if one.family != socket.AF_UNIX]
 
     async def _run_on(
         self, storage: Storage, signals: bool, task_status: trio.TaskStatus[Sequence[str]]
@@ -143,7 +170,7 @@ class Daemon:
         service, dispatch = self._hub(journal, routes, registrars)
         expiry = Expiry(self._config.auth, metrics)
         gate = self._entrance(service, dispatch, keepalive, expiry, turn)
-        listeners = await _listen(server)
+        listeners = await self._listen()
         async with trio.open_nursery() as engine_room:
             engine_room.start_soon(journal.keep)
             engine_room.start_soon(journal.recover)
@@ -153,6 +180,7 @@ class Daemon:
             engine_room.start_soon(keepalive.run)
             engine_room.start_soon(expiry.run)
             engine_room.start_soon(turn.run)
+            engine_room.start_soon(self.manager.keep_informed, lambda: _status(gate, journal))
             for source in (*self._registry.sources, *storage.sources()):
                 engine_room.start_soon(
                     supervise, source, service.publisher(source.name), metrics.source_restarts.add
@@ -215,7 +243,7 @@ class Daemon:
             Failures(config.auth.max_failures_per_minute, config.server.handshake_timeout_ms / 1000 * 0.9),
             dispatch.metrics,
             allow_anonymous=config.auth.allow_anonymous,
-            trusted=is_trusted(config, registry),
+            trusted=is_trusted(self._hosts, registry),
         )
         strangers = Strangers()
         choice = every_choice(Noting(registry.payload_marks()), config.server.transformer)
@@ -258,6 +286,12 @@ class Daemon:
         dispatch.metrics.subscriptions = lambda: gate.subscriptions() + trpc.subscriptions()
         service.report_draining(lambda: gate.draining)
         return gate
+
+    async def _listen(self) -> Sequence[Listener]:
+        server = self._config.server
+        if not self._inherited:
+            return await _listen(server)
+        return [take_over(one, is_secure=bool(server.tls_cert)) for one in self._inherited]
 
     async def _serve(
         self, gate: Gate, listeners: Sequence[Listener], task_status: trio.TaskStatus[Sequence[str]]
@@ -302,6 +336,12 @@ class Daemon:
                     self.reload()
                 else:
                     self.stop()
+
+
+def _status(gate: Gate, journal: Journal) -> str:
+    """How the hub is, in one line."""
+    trouble = f"; storage takes no events: {journal.trouble}" if journal.trouble else ""
+    return f"{gate.connections} connections, {gate.subscriptions().total()} subscriptions{trouble}"
 
 
 async def _listen(server: Server) -> list[Listener]:
@@ -351,3 +391,4 @@ async def serve(daemon: Daemon, announce: Announce) -> None:
         settle_in()
         daemon.check_descriptors(raise_descriptor_limit())
         announce(urls)
+        daemon.manager.ready()

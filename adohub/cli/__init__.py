@@ -30,6 +30,7 @@ _COMMANDS: Mapping[str, str] = {
     "plugins": "adohub.cli.plugins",
     "typegen": "adohub.cli.typegen",
     "token": "adohub.cli.token",
+    "systemd": "adohub.cli.systemd",
 }
 """Each built-in command's module, which holds it under the name `command`."""
 

@@ -16,6 +16,7 @@ from adohub.cli.options import config_option
 from adohub.config import Config, load, locate
 from adohub.plugin.loader import load as load_plugins
 from adohub.plugin.registry import Registry
+from adohub.systemd import inherited_in, manager_in
 from adohub.version import __version__
 
 _log = structlog.get_logger("adohub.serve")
@@ -34,6 +35,7 @@ def command(config_file: str | None, host: str | None, port: int | None) -> None
     \b
     Example:   adohub serve --port 3001
     """
+    manager, inherited = manager_in(os.environ), inherited_in(os.environ)
     path = locate(config_file, os.environ)
     config = _overridden(load(path, os.environ), host, port)
     logs.set_up(config.logging)
@@ -41,7 +43,7 @@ def command(config_file: str | None, host: str | None, port: int | None) -> None
     _report_plugins(registry)
 
     async def main() -> int:
-        await daemon.serve(daemon.Daemon(config, registry), _announce)
+        await daemon.serve(daemon.Daemon(config, registry, inherited=inherited, manager=manager), _announce)
         return 0
 
     run(main)

@@ -62,7 +62,7 @@ class Listener:
     url: str
     unix_path: Path | None = None
     is_shared: bool = False
-    """Whether other processes may listen there, too."""
+    """Whether other processes may listen there, too, or will once this one has gone."""
 
     def close(self) -> None:
         """Stop listening, unless that is done; a unix socket's file goes with it."""
@@ -119,9 +119,29 @@ async def listen_tcp(host: str, port: int, *, reuse_port: bool = False, is_secur
         raise ConfigError(
             [Problem("", "server.host" if error.errno != errno.EADDRINUSE else "server.port", message)]
         ) from error
-    shown = f"[{host}]" if ":" in host else host
-    url = f"{'wss' if is_secure else 'ws'}://{shown}:{listening.getsockname()[1]}"
+    url = _url(host, listening.getsockname()[1], is_secure=is_secure)
     return Listener(listening, url, is_shared=reuse_port)
+
+
+def _url(host: str, port: int, *, is_secure: bool) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"{'wss' if is_secure else 'ws'}://{shown}:{port}"
+
+
+def take_over(listening: socket.socket, *, is_secure: bool = False) -> Listener:
+    """Listen on what somebody else has opened and keeps open: whoever comes when we are gone waits in it.
+
+    Raises ConfigError for what is no stream socket that listens, on TCP or a path.
+    """
+    is_listening = listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    name = listening.getsockname()
+    if listening.type != socket.SOCK_STREAM or not is_listening:
+        message = f"the inherited socket {name} is no stream that listens; use ListenStream= and Accept=no"
+        raise ConfigError([Problem("", "LISTEN_FDS", message)])
+    listening.setblocking(False)
+    if listening.family == socket.AF_UNIX:
+        return Listener(listening, f"unix://{name}", is_shared=True)
+    return Listener(listening, _url(name[0], name[1], is_secure=is_secure), is_shared=True)
 
 
 def listen_unix(path: Path, *, mode: int = 0o600, group: str = "") -> Listener:

@@ -16,7 +16,7 @@ import re
 import subprocess
 import sys
 import termios
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,18 @@ _READY = re.compile(r"^adohub \S+ is ready at (\S+)(?: and (\S+))?\r?\n", re.MUL
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Ours without what would change how adohub behaves, and with `extra`."""
-    meddling = ("ADOHUB", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TTY_", "JOURNAL_STREAM")
+    meddling = (
+        "ADOHUB",
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "COLUMNS",
+        "LINES",
+        "TTY_",
+        "JOURNAL_STREAM",
+        "NOTIFY_",
+        "WATCHDOG_",
+        "LISTEN_",
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(meddling)}
     return {**kept, "TERM": "xterm-256color", **(extra or {})}
 
@@ -166,11 +177,15 @@ async def running(
     env: Mapping[str, str] | None = None,
     program: tuple[str, ...] = PROGRAM,
     deadline_s: float = DEADLINE_S,
+    inheriting: Sequence[int] = (),
 ) -> AsyncIterator[Running]:
-    """A command that runs during the block, and not after it. `terminal`: its lines and columns."""
+    """A command that runs during the block, and not after it.
+
+    `terminal`: its lines and columns. `inheriting`: descriptors that it gets besides.
+    """
     with trio.fail_after(deadline_s):
         async with flat_nursery() as nursery:
-            started = await _started([*program, *arguments], terminal, cwd, environment(env))
+            started = await _started([*program, *arguments], terminal, cwd, environment(env), inheriting)
             try:
                 started.collect_all(nursery)
                 yield started
@@ -183,13 +198,18 @@ async def running(
 
 
 async def _started(
-    command: list[str], terminal: tuple[int, int] | None, cwd: Path, env: dict[str, str]
+    command: list[str],
+    terminal: tuple[int, int] | None,
+    cwd: Path,
+    env: dict[str, str],
+    inheriting: Sequence[int],
 ) -> Running:
     if terminal is None:
         pipe = subprocess.PIPE
-        return Running(
-            await trio.lowlevel.open_process(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd, env=env)
+        process = await trio.lowlevel.open_process(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd, env=env, pass_fds=inheriting
         )
+        return Running(process)
     ours, its = os.openpty()
     termios.tcsetwinsize(ours, terminal)
     shim = [sys.executable, str(_ON_TERMINAL), os.ttyname(its), *command]

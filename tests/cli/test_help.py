@@ -27,6 +27,8 @@ COMMANDS = [
     ["typegen"],
     ["token"],
     ["token", "new"],
+    ["systemd"],
+    ["systemd", "install"],
 ]
 CLIENTS = [
     ["exec", "--task", "t", "--", "true"],
@@ -49,7 +51,7 @@ async def test_help_of_all_names_every_command() -> None:
     ended = await adohub("--help")
     assert ended.status == 0
     listed = [line.split()[0] for line in ended.out.split("Commands:")[1].splitlines() if line]
-    assert listed[:11] == [command[0] for command in COMMANDS if len(command) == 1]
+    assert listed[:12] == [command[0] for command in COMMANDS if len(command) == 1]
 
 
 async def test_the_version_is_told() -> None:
