@@ -73,11 +73,7 @@ def is_trusted(hosts: Sequence[str], registry: Registry) -> bool:
 
     Not if what was to tell could not be loaded: then nobody gets in.
     """
-    missing = [
-        plugin.name
-        for plugin in registry.plugins
-        if plugin.status == "failed" and "adohub_authenticators" in plugin.hooks
-    ]
+    missing = [plugin.name for plugin in registry.plugins if plugin.may_authenticate]
     if missing:
         _log.error(
             "nobody is let in without a credential: a plugin that checks them is missing", plugins=missing

@@ -5,6 +5,7 @@ Law: whatever strangers have put into a value, a line of the log stays one line 
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -39,8 +40,17 @@ def set_up(config: Logging, stream: TextIO = sys.stderr) -> None:
 def _harmless(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
         if isinstance(value, str):
-            event[name] = _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), value)
+            event[name] = _escaped(value)
     return event
+
+
+def _escaped(text: str) -> str:
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def _trace_lines(trace: str) -> list[str]:
+    """The lines of a traceback, marked: what an exception says may have lines that look like the log's."""
+    return [f"  | {_escaped(line)}" for line in trace.strip("\n").split("\n")]
 
 
 def _chosen(format_: str, stream: TextIO) -> str:
@@ -63,7 +73,12 @@ def _processors(format_: str, stream: TextIO) -> list[structlog.typing.Processor
 
 def _console(stream: TextIO) -> structlog.dev.ConsoleRenderer:
     """Plain tracebacks: the pretty ones show local variables, and with them what must stay secret."""
-    plain = structlog.dev.plain_traceback
+
+    def plain(into: TextIO, exception: Any) -> None:
+        text = io.StringIO()
+        structlog.dev.plain_traceback(text, exception)
+        into.write("\n" + "\n".join(_trace_lines(text.getvalue())))
+
     colours = stream.isatty() and not os.environ.get("NO_COLOR")
     return structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain)
 
@@ -74,5 +89,5 @@ def _journal_line(logger: Any, method: str, event: MutableMapping[str, Any]) -> 
     words = [str(event.pop("event", ""))]
     trace = event.pop("exception", None)
     words += [f"{name}={value}" for name, value in event.items()]
-    lines = [" ".join(words), *(trace.splitlines() if trace else [])]
+    lines = [" ".join(words), *(_trace_lines(trace) if trace else [])]
     return "\n".join(f"<{priority}>{line}" for line in lines)

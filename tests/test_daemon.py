@@ -19,11 +19,12 @@ from adohub import Draft, Publish, Receipt, Source, StorageEngine, StorageSettin
 from adohub import Storage as StorageContract
 from adohub.builtin.memory import MemoryStorage
 from adohub.checks import check_sharing
-from adohub.config import Auth, Config, Role, Server, Storage, UnixPeer
+from adohub.config import Auth, Config, Plugins, Role, Server, Storage, UnixPeer
 from adohub.config.storage import Sqlite
 from adohub.daemon import Daemon
 from adohub.errors import ConfigError, Problem
-from adohub.plugin.registry import Contribution, PluginRecord, Registry
+from adohub.plugin.loader import load as load_plugins
+from adohub.plugin.registry import Contribution
 from tests.net import raw
 from tests.net.strangers import Patience, doorkeeper, strangers
 from tests.running import (
@@ -72,17 +73,41 @@ async def test_a_port_in_use_is_told_and_no_harm_to_who_uses_it() -> None:
         await peer.is_served()
 
 
-async def test_a_hub_whose_authenticator_could_not_be_loaded_is_not_open() -> None:
-    config = Config(server=Server(port=0))
-    failed = PluginRecord("sso", "here", "1", "failed", "it broke", hooks=["adohub_authenticators"])
-    loaded = built_in(config)
-    registry = Registry(loaded.contributions, (*loaded.plugins, failed))
+AUTHENTICATOR = """
+from adohub import Authenticator, hookimpl
+
+@hookimpl
+def adohub_authenticators(config):
+    return [Authenticator("sso", None)]
+"""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import nothing_of_this_name\n" + AUTHENTICATOR,
+        AUTHENTICATOR.replace("adohub_authenticators", "adohub_authenticator"),
+        AUTHENTICATOR.replace("return", "raise ValueError; return"),
+        AUTHENTICATOR + "(",
+    ],
+    ids=["import", "hook's name", "hook", "syntax"],
+)
+async def test_a_hub_whose_authenticator_could_not_be_loaded_is_not_open(tmp_path: Path, source: str) -> None:
+    (tmp_path / "sso.py").write_text(source)
+    config = Config(server=Server(port=0), plugins=Plugins(directories=(str(tmp_path),)))
     with structlog.testing.capture_logs() as logs:
-        async with running_hub(config, registry=registry) as hub:
+        async with running_hub(config, registry=load_plugins(config)) as hub:
             response = await raw.exchange(hub.port, raw.upgrade())
             assert response is not None
             assert response.status == 401
     assert [line["plugins"] for line in logs if "plugins" in line] == [["sso"]]
+
+
+async def test_another_plugin_that_could_not_be_loaded_closes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "garden.py").write_text("import nothing_of_this_name\n")
+    config = Config(server=Server(port=0), plugins=Plugins(directories=(str(tmp_path),)))
+    async with running_hub(config, registry=load_plugins(config)) as hub, open_peer(hub.url) as peer:
+        await peer.is_served()
 
 
 async def test_users_and_groups_that_this_machine_does_not_know_are_told_at_the_start() -> None:

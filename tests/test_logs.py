@@ -68,6 +68,17 @@ def test_the_journal_is_told_the_priority_of_each_line_of_a_traceback() -> None:
     assert {line[:3] for line in trace} == {"<3>"}
 
 
+@pytest.mark.parametrize("format_", FORMATS)
+def test_what_an_exception_says_forges_no_line_and_commands_no_terminal(format_: Format) -> None:
+    stream = logging_as(format_)
+    structlog.get_logger().error("it broke", exc_info=ValueError(HOSTILE))
+    first, *trace = stream.getvalue().removesuffix("\n").split("\n")
+    assert "it broke" in first
+    assert not set("\r\x1b\x07\x9b\u2028") & set(stream.getvalue())
+    assert all(line.removeprefix("<3>").startswith("  | ") for line in trace)
+    assert "forged" in stream.getvalue()
+
+
 def test_a_traceback_on_the_console_shows_no_local_variables() -> None:
     stream = logging_as("console")
 

@@ -36,9 +36,14 @@ def list_(as_json: bool, config_file: str | None) -> None:
     path = locate(config_file, os.environ)
     registry = load_plugins(tolerant(load(path, os.environ)), source=str(path or "configuration"))
     if as_json:
-        print_json([attrs.asdict(plugin) for plugin in registry.plugins])
+        print_json([attrs.asdict(plugin, filter=_is_listed) for plugin in registry.plugins])
     else:
         _print(registry.plugins)
+
+
+def _is_listed(attribute: attrs.Attribute[object], _: object) -> bool:
+    """Whether it belongs to what users are told of a plugin."""
+    return attribute.name != "may_authenticate"
 
 
 def _print(plugins: Sequence[PluginRecord]) -> None:

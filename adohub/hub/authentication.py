@@ -59,8 +59,13 @@ class Authentication:
             if refusal.code == "UNAUTHORIZED":
                 self._metrics.auth_failures += 1
                 reason = refusal.reason if isinstance(refusal, CredentialRefused) else refusal.message
-                await trio.sleep(self._failures.note(credentials, reason))
+                await self._hold(self._failures.note(credentials, reason))
             raise
+
+    async def _hold(self, seconds: float) -> None:
+        """Wait so long, or nearly as long as there is time: the refusal is to be heard."""
+        left_s = trio.current_effective_deadline() - trio.current_time()
+        await trio.sleep(min(seconds, 0.9 * max(0.0, left_s)))
 
     async def _identified(self, credentials: Credentials) -> Principal:
         if credentials.get("uid") == os.getuid():
@@ -68,7 +73,7 @@ class Authentication:
         for authenticator in self._authenticators:
             principal = await authenticator.authenticate(credentials)
             if principal is not None:
-                self._check_expiry(principal)
+                self.check_expiry(principal)
                 return principal
         if self.is_open and "uid" not in credentials:
             return Principal(ANONYMOUS, roles=[ALL_RIGHTS])
@@ -78,7 +83,8 @@ class Authentication:
             return Principal(ANONYMOUS, roles=[ANONYMOUS])
         raise CredentialRefused("no credential was shown", "a credential is needed: send a token")
 
-    def _check_expiry(self, principal: Principal) -> None:
+    def check_expiry(self, principal: Principal) -> None:
+        """Raises CredentialRefused if its time is over."""
         if principal.expires_at is not None and not principal.expires_at > self._clock():  # nor is NaN
             ago_s = self._clock() - principal.expires_at
             raise CredentialRefused(f"expired {ago_s:.0f} s ago", "this credential has expired")

@@ -26,7 +26,7 @@ from adohub.net.native import host_natively
 from adohub.net.outbox import Outbox
 from adohub.net.reception import Reception
 from adohub.net.session import Identify, Session, SessionLimits
-from adohub.net.strangers import Strangers
+from adohub.net.strangers import RoomNeeded, Strangers
 from adohub.net.tls import Certificate
 from adohub.net.turn import Turn
 from adohub.net.upgrade import check_upgrade, websocket_key
@@ -36,6 +36,9 @@ from adohub.wire.conversation import Conversation
 from adohub.wire.dialects import Choice, Dialects
 
 WEBSOCKET_PATHS = ("/", "/trpc", "/trpc/")
+
+CLOSING_AT_A_TIME = 32
+"""How many connections more than there may be are closed with patience, which takes descriptors."""
 
 _HOSTS = {"native": host_natively, "trio-websocket": host_by_trio_websocket}
 """`[server] websocket`."""
@@ -114,6 +117,8 @@ class Gate:
             if session is not None:
                 self._forget(session)
             try:
+                if self.connections > self._config.max_connections + CLOSING_AT_A_TIME:
+                    outbox.abort()
                 await outbox.aclose()
             finally:
                 self.connections -= 1
@@ -184,17 +189,21 @@ class Gate:
             outbox.send(refused(refusal))
         except trio.TooSlowError:
             self._dispatch.metrics.hit("handshake_timeout_ms")
+        except RoomNeeded:
+            self._dispatch.metrics.hit("max_connections")
         self._dispatch.metrics.errors += 1
         return None
 
     async def _admitted(self, head: Head, peer: Peer, excess: OverLimit | None) -> _Admitted:
-        """Raises HeadRefused; TooSlowError, also if it has to make room for others."""
-        with trio.fail_after(self._times.greeting_timeout_s) as scope:
+        """Raises HeadRefused, TooSlowError, RoomNeeded."""
+        with trio.move_on_after(self._times.greeting_timeout_s) as scope:
             self._strangers.add(scope.cancel)
+            is_waited_for = True
             try:
                 return await self._admit(head, peer, excess)
             finally:
-                self._strangers.remove(scope.cancel)
+                is_waited_for = self._strangers.remove(scope.cancel)
+        raise trio.TooSlowError if is_waited_for else RoomNeeded
 
     async def _admit(self, head: Head, peer: Peer, excess: OverLimit | None) -> _Admitted:
         self._check(head, excess)

@@ -156,18 +156,24 @@ async def read_head(outbox: Outbox, raw: bytes, most: int = DEFAULT_LIMITS.max_h
 
     Raises HeadRefused.
     """
-    while b"\r\n\r\n" not in raw:
-        _check_begun(raw, most)
+    begun, seen = bytearray(raw), 0
+    while begun.find(b"\r\n\r\n", max(0, seen - 3)) < 0:
+        _check_begun(begun, most, seen)
+        seen = len(begun)
         data = await outbox.receive_some()
         if not data:
             return None
-        raw += data
+        begun += data
+    raw = bytes(begun)
     return plain_head(raw, most) or parsed(raw, most)
 
 
-def _check_begun(raw: bytes, most: int) -> None:
-    """Raises HeadRefused as soon as more bytes could not make it right."""
-    if _NOT_ALLOWED.search(raw, 0, most):
+def _check_begun(raw: bytes | bytearray, most: int, seen: int = 0) -> None:
+    """Raises HeadRefused as soon as more bytes could not make it right. `seen` of them have been checked.
+
+    Whoever sends a long head byte by byte must not have it read from its beginning each time.
+    """
+    if _NOT_ALLOWED.search(raw, max(0, seen - 1), most):
         raise HeadRefused(400, "this is no HTTP request that can be read")
     if len(raw) > most:
         raise HeadRefused(431, f"the request's head is longer than {most} bytes", limit="max_head_bytes")

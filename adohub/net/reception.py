@@ -17,7 +17,7 @@ from adohub.net.exchange import Exchange, refused
 from adohub.net.head import Head, HeadRefused, plain_head, read_head
 from adohub.net.listener import Peer
 from adohub.net.outbox import RECEIVE_BYTES, Outbox
-from adohub.net.strangers import Strangers
+from adohub.net.strangers import RoomNeeded, Strangers
 from adohub.net.tls import Certificate
 from adohub.wire.decode import DEFAULT_LIMITS
 
@@ -95,6 +95,8 @@ class Reception:
             outbox.send(refused(refusal))
         except trio.TooSlowError:
             self._metrics.hit("handshake_timeout_ms")
+        except RoomNeeded:
+            self._metrics.hit("max_connections")
         except trio.BrokenResourceError:
             pass
         self._metrics.errors += 1
@@ -119,7 +121,7 @@ class Reception:
     async def _first_head(self, outbox: Outbox, peer: Peer) -> tuple[Head | None, float]:
         """The first request's head, None at the peer's end, and when that request has to be whole.
 
-        Raises TooSlowError, also if it has to make room for others.
+        Raises TooSlowError, RoomNeeded.
         """
         begins_by = trio.current_time() + self._request_s
         with trio.CancelScope() as scope:
@@ -135,7 +137,7 @@ class Reception:
                 return (await self._head(outbox, data, deadline) if data else None), deadline
             finally:
                 self._strangers.remove(scope.cancel)
-        raise trio.TooSlowError("others needed the room")
+        raise RoomNeeded
 
     async def _secure(self, outbox: Outbox, certificate: Certificate, done_by: float) -> None:
         """Raises TooSlowError, BrokenResourceError; HeadRefused to who speaks plain HTTP."""

@@ -137,7 +137,7 @@ class Session:
             self._dispatch.metrics.hit(goodbye.limit)
             self.drop(goodbye)
         finally:  # while tasks can still be started: until it has left, a cursor may want to
-            self._strangers.remove(self.abandon)
+            self._strangers.remove(self._make_room)
             self._leave_cursors()
             await self._tasks.end()
         if self._goodbye is not None:
@@ -145,7 +145,7 @@ class Session:
                 await host.close(self._goodbye.code, self._goodbye.reason)
 
     async def _greet(self, host: Host) -> None:
-        self._strangers.add(self.abandon)
+        self._strangers.add(self._make_room)
         began = trio.current_time()
         with trio.move_on_after(self._limits.greeting_timeout_s) as limit:
             while self._caller is None and not self.conversation.is_refused:
@@ -190,6 +190,10 @@ class Session:
         self.outbox.abort()
         self._scope.cancel()
 
+    def _make_room(self) -> None:
+        self._dispatch.metrics.hit("max_connections")
+        self.abandon()
+
     def leave(self, goodbye: Goodbye) -> None:
         """End the connection with `goodbye` as soon as no call is in flight on it."""
         self._goodbye = goodbye
@@ -199,10 +203,15 @@ class Session:
     def expire(self) -> None:
         """End the connection as `leave` does; nothing is delivered any more, and no further call begins.
 
-        What is asked from now on is not answered: a refusal would end a subscription for good.
+        What is asked from now on is not answered: a refusal would end a subscription for good. A peer that
+        has not read by now what it was given does not get it any more.
         """
         self._has_expired = True
         self._leave_cursors()
+        self.outbox.flush()
+        if self.outbox.queued:
+            self.abandon()
+            return
         self.leave(Goodbye(CLOSE_POLICY, "the credential has expired"))
 
     def _leave_if_idle(self) -> None:
@@ -256,7 +265,7 @@ class Session:
 
     async def _authenticate(self, params: Mapping[str, str]) -> None:
         assert self._identify is not None
-        self._strangers.remove(self.abandon)
+        self._strangers.remove(self._make_room)
         try:
             self._enter(await self._identify(params))
         except Exception as error:

@@ -9,6 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+
+class RoomNeeded(Exception):
+    """This connection has to make room for others."""
+
+
 End = Callable[[], object]
 """Ends a connection."""
 
@@ -23,9 +28,12 @@ class Strangers:
         """One more is waited for."""
         self._ends[end] = None
 
-    def remove(self, end: End) -> None:
-        """It is known, or gone."""
-        self._ends.pop(end, None)
+    def remove(self, end: End) -> bool:
+        """It is known, or gone; False if it was to make room."""
+        if end not in self._ends:
+            return False
+        del self._ends[end]
+        return True
 
     def make_room(self) -> bool:
         """End the one that has been waited for the longest; False if there is none."""

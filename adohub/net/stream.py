@@ -103,7 +103,10 @@ class EventStream:
         """Stay: an EventSource that comes back shows the same credential again."""
 
     def expire(self) -> None:
-        """End it: the peer comes back and is asked for its credential."""
+        """End it: the peer comes back and is asked for its credential. What it has not read it never gets."""
+        self.outbox.flush()
+        if self.outbox.queued:
+            self.outbox.abort()
         self.interrupt()
 
     def ping(self) -> None:

@@ -241,12 +241,12 @@ def context_of(certificate: Path, key: Path) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(certificate, key, password="")
-    except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
+    except OSError as error:  # ssl.SSLError is one; or a file has gone since it was looked at
+        reason = getattr(error, "reason", None)
+        if reason == "KEY_VALUES_MISMATCH":
             raise _fault("server.tls_key", f"{key} is not the key of {certificate}") from None
-        raise _fault(
-            "server.tls_cert", f"{certificate} and {key} cannot be used: {error.reason or error}"
-        ) from None
+        message = f"{certificate} and {key} cannot be used: {reason or error.strerror or error}"
+        raise _fault("server.tls_cert", message) from None
     return context
 
 

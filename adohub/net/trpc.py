@@ -102,6 +102,7 @@ class Trpc:
         principal = await self._identify(exchange, read_params(letter))
         if letter.method != "GET":
             letter = evolve(letter, body=await exchange.body(self._max_body_bytes))
+            self._authentication.check_expiry(principal)
         asked = read(letter, self._dispatch.kind_of, self._limits)
         self._dispatch.metrics.messages_in += len(asked.calls)
         if asked.subscription is not None:

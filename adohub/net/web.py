@@ -21,6 +21,10 @@ ALLOWED = "GET, HEAD, POST, OPTIONS"
 """What may be asked of the hub, as OPTIONS is told."""
 
 
+_SAFE = ("GET", "HEAD", "OPTIONS")
+"""What changes nothing (RFC 9110, section 9.2.1). Pages of other origins may ask, and read no answer."""
+
+
 class Answers(Protocol):
     """Who answers what is asked below /trpc."""
 
@@ -82,7 +86,10 @@ class Web:
         elif path == "/trpc" or path.startswith("/trpc/"):
             await self._answer_trpc(exchange)
         else:
-            self._origins.check_host(exchange.head)
+            if exchange.head.method in _SAFE:
+                self._origins.check_host(exchange.head)
+            else:
+                self._origins.check(exchange.head)
             await self._answer_route(exchange)
 
     # ── tRPC ─────────────────────────────────────────────────────────────────────────────────────────

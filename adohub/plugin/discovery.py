@@ -39,13 +39,35 @@ BUILTINS: Sequence[str] = (
 
 @frozen
 class Found:
-    """A plugin on disk: its name, where it is from, its version, and its module or why there is none."""
+    """A plugin on disk: its name, where it is from, its version, and its module or why there is none.
+
+    `place` is what it is imported by: a file, or the name of a module.
+    """
 
     name: str
     origin: str
     version: str
     module: ModuleType | None = None
     error: PluginError | None = None
+    place: str | Path = ""
+
+    def may_authenticate(self) -> bool:
+        """Whether its source, which is not run, speaks of authenticators; True if there is none to read."""
+        try:
+            return any("authenticat" in file.read_text(errors="replace") for file in _sources(self.place))
+        except (OSError, ImportError, ValueError):
+            return True
+
+
+def _sources(place: str | Path) -> Sequence[Path]:
+    """The Python files of a plugin. Raises OSError, ImportError, ValueError."""
+    if isinstance(place, Path):
+        return [place]
+    spec = importlib.util.find_spec(place.partition(":")[0].partition(".")[0])
+    if spec is None or spec.origin is None:
+        raise ImportError(f"there is no {place}")
+    origin = Path(spec.origin)
+    return list(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
 
 
 def discover(directories: Sequence[Path], disabled: Sequence[str]) -> Iterator[Found]:
@@ -77,8 +99,8 @@ def _found(name: str, origin: str, version: str, disabled: Sequence[str], place:
     try:
         module = _import_file(name, place) if isinstance(place, Path) else _import_object(place)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - what a stranger's module raises is its own failure
-        return Found(name, origin, version, error=_import_failure(name, error))
-    return Found(name, origin, version or str(getattr(module, "__version__", "")), module)
+        return Found(name, origin, version, error=_import_failure(name, error), place=place)
+    return Found(name, origin, version or str(getattr(module, "__version__", "")), module, place=place)
 
 
 def _import_object(value: str) -> ModuleType:

@@ -136,7 +136,13 @@ class _Loading:
             raise error
         hooks = [one.hooks for one in self._records if (one.name, one.origin) == (found.name, found.origin)]
         failed = PluginRecord(
-            found.name, found.origin, found.version, "failed", error.message, hooks=hooks[0] if hooks else ()
+            found.name,
+            found.origin,
+            found.version,
+            "failed",
+            error.message,
+            hooks=hooks[0] if hooks else (),
+            may_authenticate="adohub_authenticators" in hooks[0] if hooks else found.may_authenticate(),
         )
         kept = [one for one in self._records if (one.name, one.origin) != (found.name, found.origin)]
         self._records = [*kept, failed]

@@ -19,7 +19,10 @@ PluginStatus = Literal["loaded", "failed", "disabled"]
 
 @frozen
 class PluginRecord:
-    """One line of `adohub plugins list`."""
+    """One line of `adohub plugins list`.
+
+    `may_authenticate`: whether, had it not failed, it might have told who connects.
+    """
 
     name: str
     origin: str
@@ -27,6 +30,7 @@ class PluginRecord:
     status: PluginStatus
     error: str = ""
     hooks: Sequence[str] = ()
+    may_authenticate: bool = False
 
 
 @frozen

@@ -53,6 +53,11 @@ def test_without_an_entry_there_is_no_authenticator() -> None:
     assert list(peers.adohub_authenticators(config=())) == []
 
 
+async def test_an_entry_that_this_machine_does_not_know_is_nobody_and_hides_no_other() -> None:
+    both = authenticator(UnixPeer("gone", user="no-such-user"), MEMBER)
+    assert await both.authenticate({"uid": 7, "gids": (50,)}) == Principal("member", roles=["reader"])
+
+
 def test_users_and_groups_may_be_named() -> None:
     root = UnixPeer("root", user="root", group="root")
     assert (root.uid, root.gid) == (0, 0)

@@ -92,6 +92,8 @@ async def test_a_silent_crowd_is_bounded_in_memory_and_time_and_nobody_else_noti
 
 SLOW = 5_000
 BEGINNING = b"POST /trpc/events.publish HTTP/1.1\r\nHost: hub\r\nX-Slow: "
+LONG = BEGINNING + b"x" * 15_000
+"""As much of a head as there may nearly be: to read it anew for each byte is what a stranger wants."""
 
 
 def descriptors(hub: Running) -> int:
@@ -129,7 +131,7 @@ async def outlived(hub: Hub, peer: Peer, number: int) -> None:
     port, base = int(hub.port), descriptors(hub.run)
     with silent_connections(port, number) as slow:
         for connection in slow:
-            connection.send(BEGINNING)
+            connection.send(LONG)
         async with trio.open_nursery() as saying:
             saying.start_soon(say_a_little, slow)
             rounds = 0

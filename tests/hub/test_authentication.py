@@ -134,6 +134,18 @@ async def test_an_authenticator_that_crashes_lets_nobody_in() -> None:
 # ── too many of them ─────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_a_refusal_is_heard_though_there_is_less_time_than_it_would_be_held() -> None:
+    async def play() -> None:
+        strict = Authentication(
+            [knows("a", "x")], Failures(1, 5.0), Metrics(), allow_anonymous=False, trusted=False
+        )
+        for _ in range(3):
+            with trio.fail_after(1):
+                await refused(strict, {"token": "wrong", "address": "192.0.2.1"})
+
+    trio.run(play, clock=MockClock(autojump_threshold=0))
+
+
 def test_a_refusal_too_many_is_held_and_a_good_credential_of_the_same_address_is_not() -> None:
     async def play() -> tuple[float, float]:
         strict = Authentication(

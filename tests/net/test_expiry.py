@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import socket
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -180,7 +182,7 @@ QUICK = Config(server=Server(port=0), auth=Auth(expiry_notice_ms=0, expiry_grace
 
 def issuer(for_s: float) -> Contribution:
     """Lets in whoever shows "good", for so long from then on; "old" has expired, "odd" is until no time."""
-    lasts_s = {"good": for_s, "old": -12, "odd": math.nan}
+    lasts_s = {"good": for_s, "lasting": 3600, "old": -12, "odd": math.nan}
 
     async def authenticate(credentials: Credentials) -> Principal | None:
         token = credentials.get("token")
@@ -258,6 +260,50 @@ async def test_who_was_told_before_and_stayed_for_a_call_is_cut_after_the_grace(
             await peer.tell(request(1, "query", "test.wait"))
             assert await peer.closed() == (1008, "the credential has expired")
         assert (await scraped(hub.port))["ado_auth_expired_total", ""] == 1
+
+
+SUBSCRIPTION = raw.text(request(1, "subscription", "stream.onEvent", {"topics": ["**"]}))
+STREAM = "/trpc/stream.onEvent?input=%7B%22topics%22%3A%5B%22**%22%5D%7D"
+LARGE, NUMBER = "x" * 4096, 50
+"""More than the system takes for a peer, and less than the hub queues for it."""
+
+
+@pytest.mark.parametrize("kind", ["WebSocket", "event stream"])
+async def test_what_a_slow_peer_has_not_read_by_then_it_does_not_get(kind: str) -> None:
+    """But for what the system has under way to it already."""
+    async with running_hub(QUICK, issuer(1.5)) as hub:
+        with trio.socket.socket() as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            await slow.connect(("127.0.0.1", hub.port))
+            stream = trio.SocketStream(slow)
+            headers = {"Host": "hub", "Accept": "text/event-stream", **GOOD}
+            begin = raw.upgrade("/?token=good") if kind == "WebSocket" else raw.head(STREAM, headers)
+            await stream.send_all(begin)
+            await stream.receive_some(1000)
+            if kind == "WebSocket":
+                await stream.send_all(SUBSCRIPTION)
+            async with open_peer(hub.url, headers={"Authorization": "Bearer lasting"}) as publisher:
+                for number in range(NUMBER):
+                    await publisher.publish("task.progress", progress("t", 1, f"{LARGE}{number}."))
+                while (await scraped(hub.port))["ado_auth_expired_total", ""] == 0:  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+            received = await raw.read_to_end(stream)
+    assert LARGE.encode() in received
+    assert f"{LARGE}{NUMBER - 1}.".encode() not in received
+
+
+async def test_a_request_that_is_whole_only_when_it_has_expired_is_not_carried_out() -> None:
+    body = json.dumps({"topic": "task.progress", "payload": progress("t", 1)}).encode()
+    headers = {"Host": "hub", "Content-Type": "application/json", "Content-Length": str(len(body)), **GOOD}
+    async with running_hub(QUICK, issuer(0.4)) as hub, await raw.connected(hub.port) as stream:
+        await stream.send_all(raw.head("/trpc/events.publish", headers, method="POST") + body[:-1])
+        await trio.sleep(0.6)
+        await stream.send_all(body[-1:])
+        await raw.end(stream)
+        response = raw.response(await raw.read_to_end(stream))
+        assert response is not None
+        assert response.status == 401
+        assert ("ado_hub_events_total", "task.progress") not in await scraped(hub.port)
 
 
 async def test_an_event_stream_ends_without_a_word() -> None:

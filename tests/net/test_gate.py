@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+from contextlib import ExitStack
 
 import pytest
 import structlog.testing
@@ -11,10 +13,12 @@ import trio.testing
 
 from adohub import Authenticator, Credentials, PeerError, Principal
 from adohub.config import Config, Server
+from adohub.net.gate import CLOSING_AT_A_TIME
 from adohub.plugin.registry import Contribution
 from adohub.wire.frame import text_frame
 from tests.net import raw
 from tests.net.strangers import SECRET, Patience, doorkeeper, strangers
+from tests.net.test_metrics import scraped
 from tests.running import FREE_PORT, gates_made, open_peer, request, running_hub, until
 
 
@@ -177,6 +181,19 @@ async def test_when_full_the_next_gets_503_until_somebody_leaves() -> None:
                 await until(lambda: gates[0].connections == 1)
                 async with open_peer(hub.url) as next_:
                     await next_.is_served()
+
+
+async def test_a_crowd_that_has_to_make_room_holds_few_descriptors_more_than_there_may_be() -> None:
+    most = 20
+    with gates_made() as gates, ExitStack() as opened:
+        async with running_hub(Config(server=Server(port=0, max_connections=most))) as hub:
+            highest = 0
+            for _ in range(10 * most):
+                opened.enter_context(socket.create_connection(("127.0.0.1", hub.port)))
+                await trio.testing.wait_all_tasks_blocked()
+                highest = max(highest, gates[0].connections)
+            assert most < highest <= most + CLOSING_AT_A_TIME + 1
+            assert (await scraped(hub.port))["ado_limit_hits_total", "max_connections"] >= 8 * most
 
 
 async def test_when_full_the_health_pages_still_answer() -> None:

@@ -21,6 +21,7 @@ from adohub.config import Config, Server
 from adohub.daemon import Daemon
 from adohub.errors import ConfigError
 from adohub.net import outbox as outbox_module
+from adohub.net import tls
 from adohub.net.outbox import Outbox
 from adohub.net.tls import HANDSHAKES_A_TURN, Certificate
 from tests.net import raw
@@ -361,6 +362,26 @@ async def test_reloaded_newcomers_see_the_new_certificate_and_the_others_go_on(
         with pytest.raises(trio.BrokenResourceError):
             await dialled(hub, files)
         await early.is_served()
+
+
+async def test_a_key_that_goes_away_while_it_is_read_again_is_a_broken_one(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when both files are being replaced."""
+    check = tls._check
+
+    def check_and_lose(file: Path, *words: str) -> str:
+        text = check(file, *words)
+        file.unlink()
+        return text
+
+    async with running_hub(files.config()) as hub:
+        monkeypatch.setattr(tls, "_check", check_and_lose)
+        with structlog.testing.capture_logs() as logs:
+            hub.daemon.reload()
+        assert [(line["log_level"], line["key"]) for line in logs] == [("error", "server.tls_cert")]
+        async with secure_peer(hub, files) as peer:
+            await peer.is_served()
 
 
 async def test_a_reload_of_broken_files_leaves_the_old_ones_in_force_and_says_why(files: Files) -> None:

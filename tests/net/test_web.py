@@ -79,6 +79,17 @@ async def test_a_route_gets_the_body() -> None:
         assert (await fetched(hub.port, chunked + b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n")).body == b"hello"
 
 
+async def test_a_page_of_another_origin_may_ask_a_route_and_change_nothing_by_it() -> None:
+    elsewhere = {"Host": "hub", "Origin": "https://elsewhere.example", "Content-Length": "2"}
+    async with running_hub(Config(server=Server(port=0)), strangers()) as hub:
+        changing = await raw.exchange(hub.port, raw.head("/echo", elsewhere, method="POST") + b"hi")
+        asking = await raw.exchange(hub.port, raw.head("/healthz", elsewhere) + b"hi")
+    assert changing is not None
+    assert (changing.status, b"elsewhere.example" in changing.body) == (403, True)
+    assert asking is not None
+    assert asking.status == 200
+
+
 async def test_a_body_up_to_the_limit_is_taken_and_beyond_it_gets_413() -> None:
     async with running_hub(FREE_PORT, strangers()) as hub:
         assert (await fetched(hub.port, posted(b"x" * MAX_BODY_BYTES))).status == 200

@@ -146,7 +146,7 @@ class Verifier:
         try:
             registry.validate(dict(claims))
         except ExpiredTokenError as error:
-            ago_s = now - claims["exp"]
+            ago_s = now - max(claims["exp"], 0)  # which may be no number that a time can be
             raise CredentialRefused(
                 f"it has expired {ago_s:.0f} s ago", "this credential has expired"
             ) from error

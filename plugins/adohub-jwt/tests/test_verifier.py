@@ -203,6 +203,7 @@ BAD: dict[str, tuple[str, str]] = {
     "of another key with the same name": (token(key=OTHER), "signature is not good"),
     "of a key that is not known": (token(header={"kid": "nobody"}), "a key that is not known"),
     "expired": (token(exp=NOW - 22), "expired 22 s ago"),
+    "expired for ages": (token(exp=-(10**400)), "expired"),
     "not valid yet": (token(nbf=NOW + 11), "claim nbf is not accepted"),
     "made in the future": (token(iat=NOW + 11), "claim iat is not accepted"),
     "for another service": (token(aud="billing"), "claim aud is not accepted"),
