@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import marshal
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 import attrs
+import orjson
 from cattrs import Converter
 from cattrs.gen import make_dict_unstructure_fn, override
 
@@ -105,6 +107,13 @@ def _writer(key: Callable[[str], str]) -> Converter:
     for noted in NOTED:
         converter.register_unstructure_hook(noted, lambda value: value)
 
+    def anything(value: Any) -> Any:
+        if value.__class__ in (dict, list) and _is_plain(value):
+            return value
+        return converter.unstructure(value)
+
+    converter.register_unstructure_hook_func(lambda type_: type_ is Any, anything)
+
     @converter.register_unstructure_hook_factory(attrs.has)
     def of_class(cls: type[Any]) -> Callable[[Any], dict[str, Any]]:
         attrs.resolve_types(cls)
@@ -115,6 +124,24 @@ def _writer(key: Callable[[str], str]) -> Converter:
         return make_dict_unstructure_fn(cls, converter, **overrides)
 
     return converter
+
+
+_NOTHING_BUT_JSON = (
+    orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether `value` is in JSON's types all through, as what a peer has sent.
+
+    To tell is thirty times as fast as to write it anew, which of a megabyte takes a third of a second.
+    """
+    try:
+        orjson.dumps(value, None, _NOTHING_BUT_JSON)
+        marshal.dumps(value)  # refuses enumerations, which orjson takes; and takes octets, which that refuses
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 wire = Structurer(wire_name, closed=False)

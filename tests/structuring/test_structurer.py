@@ -96,3 +96,46 @@ def test_what_is_written_is_json_and_reads_back_the_same(value: Progress | Tree)
     for structurer in (wire, strict):
         written = structurer.unstructure(value)
         assert structurer.structure(json.loads(json.dumps(written, allow_nan=False)), type(value)) == value
+
+
+@frozen
+class Anything:
+    """What it holds is nobody's business."""
+
+    value: Any
+
+
+@frozen
+class Inner:
+    """Something within."""
+
+    deep_down: int
+
+
+class Text(str):
+    """A text that is more than one."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    ("held", "written"),
+    [
+        ([{"a": [1, 2.5, None, True, "b"]}], [{"a": [1, 2.5, None, True, "b"]}]),
+        ([Inner(1)], [{"deepDown": 1}]),
+        ({"x": [Inner(1)]}, {"x": [{"deepDown": 1}]}),
+        ([b"x"], ["eA=="]),
+        ({"at": datetime(2026, 1, 2, tzinfo=UTC)}, {"at": "2026-01-02T00:00:00.000Z"}),
+        ([Colour.RED], ["red"]),
+        ([2**70], [2**70]),
+    ],
+)
+def test_what_is_declared_as_anything_is_written_by_what_it_is(held: Any, written: Any) -> None:
+    assert wire.unstructure(Anything(held))["value"] == written
+
+
+def test_what_a_peer_has_sent_is_not_written_anew() -> None:
+    sent = [{"a": [1, "b"]}] * 3
+    assert wire.unstructure(Anything(sent))["value"] is sent
+    [kept] = wire.unstructure(Anything([Text("x")]))["value"]
+    assert kept.__class__ is Text, "whose notes go with it"
