@@ -27,7 +27,7 @@ def check_exposure(config: Config, registry: Registry, hosts: Sequence[str] | No
 
     `hosts` are the addresses if they are given from outside, and not by the configuration.
     """
-    hosts = [config.server.host] if hosts is None else hosts
+    setting, hosts = ("server.host", [config.server.host]) if hosts is None else ("LISTEN_FDS", hosts)
     public = [host for host in hosts if not is_loopback(host)]
     if not public or registry.authenticators:
         return
@@ -36,7 +36,7 @@ def check_exposure(config: Config, registry: Registry, hosts: Sequence[str] | No
             f"other machines can reach {public[0]}, and nothing tells who connects;"
             " configure [[auth.tokens]], set auth.allow_anonymous = true, or use 127.0.0.1"
         )
-        raise ConfigError([Problem("", "server.host", message)])
+        raise ConfigError([Problem("", setting, message)])
     if ANONYMOUS not in config.auth.roles:
         _log.warning(
             "anonymous peers may only ask for hub.health; give them rights in [auth.roles.anonymous]"

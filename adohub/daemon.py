@@ -143,7 +143,7 @@ class Daemon:
         the start (`adohub.checks`), and for an address that cannot be listened on.
         """
         engine = check_engine(self._config, self._registry)
-        check_exposure(self._config, self._registry, self._hosts)
+        check_exposure(self._config, self._registry, self._hosts if self._inherited else None)
         check_peers(self._config, self._registry)
         self._certificate = certificate(self._config)
         async with engine.open(_settings(self._config.storage, self._registry, self._instance)) as storage:
@@ -170,7 +170,7 @@ class Daemon:
         service, dispatch = self._hub(journal, routes, registrars)
         expiry = Expiry(self._config.auth, metrics)
         gate = self._entrance(service, dispatch, keepalive, expiry, turn)
-        listeners = await self._listen()
+        listeners = await _listen(server, self._inherited)
         async with trio.open_nursery() as engine_room:
             engine_room.start_soon(journal.keep)
             engine_room.start_soon(journal.recover)
@@ -287,12 +287,6 @@ class Daemon:
         service.report_draining(lambda: gate.draining)
         return gate
 
-    async def _listen(self) -> Sequence[Listener]:
-        server = self._config.server
-        if not self._inherited:
-            return await _listen(server)
-        return [take_over(one, is_secure=bool(server.tls_cert)) for one in self._inherited]
-
     async def _serve(
         self, gate: Gate, listeners: Sequence[Listener], task_status: trio.TaskStatus[Sequence[str]]
     ) -> None:
@@ -344,8 +338,10 @@ def _status(gate: Gate, journal: Journal) -> str:
     return f"{gate.connections} connections, {gate.subscriptions().total()} subscriptions{trouble}"
 
 
-async def _listen(server: Server) -> list[Listener]:
+async def _listen(server: Server, inherited: Sequence[socket.socket]) -> list[Listener]:
     is_secure = bool(server.tls_cert)
+    if inherited:
+        return [take_over(one, is_secure=is_secure) for one in inherited]
     listeners = [
         await listen_tcp(server.host, server.port, reuse_port=server.reuse_port, is_secure=is_secure)
     ]

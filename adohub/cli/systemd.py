@@ -17,6 +17,9 @@ from adohub.cli.units import SERVICE, units
 
 SYSTEM_FOLDER = Path("/etc/systemd/system")
 
+HIDDEN = ("/home", "/root", "/run/user")
+"""What a service with ProtectHome= does not see."""
+
 
 @click.group(name="systemd")
 def command() -> None:
@@ -67,7 +70,7 @@ def _this_program(*, is_system: bool) -> str:
     found = str(own.absolute()) if own.name == "adohub" and own.exists() else shutil.which("adohub")
     if not found:
         raise BadInput("there is no adohub on the path: name the program with --program")
-    if is_system and Path(found).is_relative_to(Path.home()):
+    if is_system and any(Path(found).is_relative_to(folder) for folder in (*HIDDEN, Path.home())):
         raise BadInput(
             f"{found} is in a home directory, which no service of the system sees: install adohub elsewhere,"
             " as in /opt/adohub, or name the program with --program"

@@ -117,7 +117,7 @@ class Auth:
         default=2000,
         validator=NOT_NEGATIVE,
         metadata=about(
-            "How long a refused connection is held, so that clients do not return at once.",
+            "How long a refused connection is held at least, so that clients do not return at once.",
             unit="milliseconds",
         ),
     )

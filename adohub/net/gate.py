@@ -198,7 +198,6 @@ class Gate:
         """Raises HeadRefused, TooSlowError, RoomNeeded."""
         with trio.move_on_after(self._times.greeting_timeout_s) as scope:
             self._strangers.add(scope.cancel)
-            is_waited_for = True
             try:
                 return await self._admit(head, peer, excess)
             finally:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -73,7 +74,6 @@ async def test_a_hub_that_cannot_start_never_says_that_it_is_ready(tmp_path: Pat
         toml.write_text('[server]\nhost = "0.0.0.0"\n')
         ended = await adohub("serve", "--config", str(toml), env={"NOTIFY_SOCKET": listening.address})
         assert ended.status == 2, "the one with which the unit does not try again"
-        listening.ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         with trio.move_on_after(0.1) as scope:
             await listening.heard()
         assert scope.cancelled_caught
@@ -192,7 +192,7 @@ async def test_a_public_socket_needs_somebody_who_tells_who_connects(tmp_path: P
         async with started(tmp_path, [tcp], "") as run:
             ended = await run.ended()
     assert ended.status == 2
-    assert "other machines can reach 0.0.0.0" in ended.err
+    assert "LISTEN_FDS: other machines can reach 0.0.0.0" in ended.err
 
 
 @pytest.mark.parametrize("kind", ["datagram", "silent"])
@@ -271,6 +271,19 @@ async def test_a_unit_that_somebody_has_changed_is_left_alone(tmp_path: Path) ->
     assert changed.read_text() == "mine\n"
     assert (await adohub(*install, "--force")).status == 0
     assert changed.read_text() != "mine\n"
+
+
+async def test_a_program_that_no_service_of_the_system_sees_is_not_put_into_a_unit(tmp_path: Path) -> None:
+    script = trio.Path(tmp_path / "adohub")
+    await script.write_text("from adohub.cli import main\nmain()\n")
+    install = ("systemd", "install", "--print")
+    program, home = (sys.executable, str(script)), {"HOME": str(tmp_path)}
+    async with running(*install, "--system", program=program, env=home) as refused:
+        ended = await refused.ended()
+    assert (ended.status, ended.out) == (2, "")
+    assert f"{script} is in a home directory" in ended.err
+    async with running(*install, "--user", program=program, env=home) as own:
+        assert f"ExecStart={script} serve\n" in (await own.ended()).out
 
 
 async def test_it_asks_for_whom() -> None:

@@ -312,42 +312,6 @@ GOOD = {algorithm: token(algorithm) for algorithm in ("RS256", "ES256", "EdDSA")
 ALL = verifier()
 
 
-# ── roles and names ──────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("config", "claims", "roles"),
-    [
-        ({}, {"roles": "reader writer"}, ("reader", "writer")),
-        ({}, {"roles": ["reader", 5, None, "*"]}, ("reader",)),
-        ({}, {"roles": "*"}, ()),
-        ({}, {"roles": 5}, ()),
-        ({}, {"roles": None}, ()),
-        ({"roles_claim": "realm_access.roles"}, {"realm_access": {"roles": ["a"]}}, ("a",)),
-        ({"roles_claim": "https://x.example/roles"}, {"https://x.example/roles": ["a"]}, ("a",)),
-        ({"roles_claim": "a.b.c"}, {"a": {"b": 5}}, ()),
-        ({"roles": {"admins": ["boss", "reader"]}}, {"roles": ["admins", "reader"]}, ("boss", "reader")),
-        ({"default_roles": ["guest"]}, {"roles": ["reader"]}, ("guest", "reader")),
-    ],
-)
-async def test_what_a_claim_says_of_roles(config: Any, claims: Any, roles: tuple[str, ...]) -> None:
-    found = await verifier(**config).authenticate({"token": token(**claims)})
-    assert found is not None
-    assert found.roles == roles
-
-
-async def test_the_name_may_be_in_another_claim() -> None:
-    found = await verifier(name_claim="email").authenticate({"token": token(email="anna@example.org")})
-    assert found is not None
-    assert found.name == "anna@example.org"
-
-
-async def test_a_prefix_keeps_names_apart_from_those_of_others() -> None:
-    found = await verifier(name_prefix="sso:").authenticate({"token": token(sub="anna")})
-    assert found is not None
-    assert found.name == "sso:anna"
-
-
 # ── how often ────────────────────────────────────────────────────────────────────────────────────────────
 
 
